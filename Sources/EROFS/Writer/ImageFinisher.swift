@@ -1,0 +1,84 @@
+import Glibc
+import Host
+
+/// Completes an image whose files are written: link counts, folders, shared attributes, and the first block last.
+struct ImageFinisher {
+    let file: File
+    let options: WriterOptions
+    let assembler: Assembler
+
+    func finish(_ tree: inout Tree) throws(EROFSError) -> Summary {
+        let epoch = assembler.epoch ?? tree.attributes(ofFolder: 0).modified
+        assembler.epoch = epoch
+        try assembler.metadata.finish(assembler.output)
+        try LinkPatcher(file: file, epoch: epoch).patch(&tree, assembler)
+
+        var superblock = Superblock()
+        superblock.compatibleFeatures =
+            Format.CompatibleFeature.checksum | Format.CompatibleFeature.modificationTime
+        superblock.incompatibleFeatures = assembler.usedFeatures
+        superblock.epoch = epoch
+        superblock.uuid = options.uuid
+        superblock.clusterBlocks = UInt16(
+            (options.compression.clusterSize ?? Format.blockSize) / Format.blockSize
+        )
+        superblock.rootNID = UInt16(superblock.end / Format.slotSize)
+
+        let firstBlock = UnsafeMutableRawBufferPointer.allocate(byteCount: Format.blockSize, alignment: 4096)
+        defer { firstBlock.deallocate() }
+        memset(firstBlock.baseAddress.unsafelyUnwrapped, 0, firstBlock.count)
+        var folders = DirectoryWriter(
+            assembler,
+            file: file,
+            rootOffset: superblock.end,
+            epoch: epoch,
+            cancellation: options.cancellation
+        )
+        var size = try folders.write(&tree, firstBlock: firstBlock)
+        if !assembler.xattrs.shared.isEmpty {
+            superblock.xattrBlock = UInt32(truncatingIfNeeded: size >> UInt64(Format.blockBits))
+            size = try writeShared(at: size)
+        }
+        let blocks = size >> UInt64(Format.blockBits)
+        guard blocks < UInt64(Format.holeAddress) else { throw .unsupported("an image of more than 16 TiB") }
+        superblock.blockCount = UInt32(blocks)
+        superblock.inodeCount = countInodes(tree)
+        superblock.encode(into: firstBlock)
+        do {
+            try file.truncate(to: size)
+            if options.cancellation?.isCancelled == true { throw EROFSError.cancelled }
+            try file.writeAll(UnsafeRawBufferPointer(firstBlock), at: 0)
+        } catch let error as FileError { throw .file(error) } catch { throw .cancelled }
+        return Summary(
+            size: size,
+            inodes: superblock.inodeCount,
+            entries: tree.liveEntries,
+            deadBytes: tree.deadBytes,
+            minimumKernel: superblock.minimumKernel
+        )
+    }
+
+    private func writeShared(at offset: UInt64) throws(EROFSError) -> UInt64 {
+        let output = ImageOutput(file: file, at: offset)
+        let outcome = assembler.xattrs.shared.withUnsafeBytes { bytes in
+            Result { () throws(EROFSError) in try output.append(bytes) }
+        }
+        try outcome.get()
+        try output.padToBlock()
+        try output.flush()
+        return output.position
+    }
+
+    private func countInodes(_ tree: borrowing Tree) -> UInt64 {
+        tree.inodes.elements.reduce(1) { $0 + ($1.links > 0 ? 1 : 0) }
+    }
+}
+
+extension Superblock {
+    /// The lowest Linux version that knows the image's features.
+    public var minimumKernel: String {
+        if incompatibleFeatures & Format.IncompatibleFeature.chunkedFile != 0 { return "5.15" }
+        if incompatibleFeatures & Format.IncompatibleFeature.bigCluster != 0 { return "5.13" }
+        return "5.4"
+    }
+}

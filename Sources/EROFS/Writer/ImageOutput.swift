@@ -1,0 +1,74 @@
+import Glibc
+import Host
+
+/// Appends to a region of the image through a large buffer, and patches what was written before.
+final class ImageOutput {
+    private static let capacity = 1 << 20
+
+    private let file: File
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
+    private var used = 0
+    /// The file offset of the buffer's first byte.
+    private var start: UInt64
+
+    init(file: File, at offset: UInt64) {
+        self.file = file
+        start = offset
+    }
+
+    deinit { buffer.deallocate() }
+
+    /// The file offset that the next byte gets.
+    var position: UInt64 { start + UInt64(used) }
+
+    func append(_ bytes: UnsafeRawBufferPointer) throws(EROFSError) {
+        if bytes.count > Self.capacity - used { try flush() }
+        if bytes.count >= Self.capacity / 4 && used == 0 {
+            try write(bytes, at: start)
+            start += UInt64(bytes.count)
+        } else if !bytes.isEmpty {
+            UnsafeMutableRawBufferPointer(rebasing: buffer[used...]).copyMemory(from: bytes)
+            used += bytes.count
+        }
+    }
+
+    /// Appends zeros up to the next block.
+    func padToBlock() throws(EROFSError) {
+        let end = align(position, to: UInt64(Format.blockSize))
+        let count = Int(end - position)
+        if count > Self.capacity - used { try flush() }
+        if count > 0 { memset(buffer.baseAddress.unsafelyUnwrapped + used, 0, count) }
+        used += count
+    }
+
+    /// Leaves `count` bytes to be written later, and returns their offset. Until then they read as zeros.
+    func reserve(_ count: UInt64) throws(EROFSError) -> UInt64 {
+        try flush()
+        defer { start += count }
+        return start
+    }
+
+    /// Writes at any offset below the position, into the buffer where it is still there.
+    func patch(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(EROFSError) {
+        if offset >= start {
+            let inside = Int(offset - start)
+            UnsafeMutableRawBufferPointer(rebasing: buffer[inside..<used]).copyMemory(from: bytes)
+        } else if offset + UInt64(bytes.count) <= start {
+            try write(bytes, at: offset)
+        } else {
+            try flush()
+            try write(bytes, at: offset)
+        }
+    }
+
+    func flush() throws(EROFSError) {
+        guard used > 0 else { return }
+        try write(UnsafeRawBufferPointer(rebasing: buffer[..<used]), at: start)
+        start += UInt64(used)
+        used = 0
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(EROFSError) {
+        do { try file.writeAll(bytes, at: offset) } catch { throw .file(error) }
+    }
+}

@@ -1,0 +1,113 @@
+import Host
+
+/// Brings the link counts on disk up to date: inodes are written with one link, before their other names are known.
+struct LinkPatcher {
+    let file: File
+    let epoch: Timestamp
+
+    func patch(_ tree: inout Tree, _ assembler: Assembler) throws(EROFSError) {
+        let output = assembler.output
+        for index in 0..<tree.inodes.count {
+            let record = tree.inodes[index]
+            guard record.kind != .directory, record.links > 1 else { continue }
+            let byte = assembler.metadata.imageByte(of: record.location)
+            if record.isCompact && record.links > UInt16.max {
+                tree.inodes[index].location = try relocate(byte, links: record.links, output)
+                tree.inodes[index].isCompact = false
+            } else if record.isCompact {
+                try write(UInt16(record.links), at: byte + UInt64(InodeFields.compactLinksOffset), output)
+            } else {
+                try write(record.links, at: byte + UInt64(InodeFields.extendedLinksOffset), output)
+            }
+        }
+    }
+
+    private func write(
+        _ links: some FixedWidthInteger,
+        at offset: UInt64,
+        _ output: ImageOutput
+    ) throws(EROFSError) {
+        var value = links.littleEndian
+        let outcome = withUnsafeBytes(of: &value) { bytes in
+            Result { () throws(EROFSError) in try output.patch(bytes, at: offset) }
+        }
+        try outcome.get()
+    }
+
+    /// Copies a compact inode, whose link count has 16 bits, to the end of the image in the extended form.
+    private func relocate(_ byte: UInt64, links: UInt32, _ output: ImageOutput) throws(EROFSError)
+        -> InodeLocation
+    {
+        try output.flush()
+        let old = try read(Format.compactInodeSize, at: byte)
+        guard var fields = old.withUnsafeBytes({ InodeFields(decoding: $0, epoch: epoch) }) else {
+            throw .corrupt("the image changed while it was written")
+        }
+        fields.links = links
+        var item = [UInt8](repeating: 0, count: Format.extendedInodeSize)
+        item.withUnsafeMutableBytes { fields.encode(compact: false, at: $0.baseAddress.unsafelyUnwrapped) }
+        let offset = output.position
+        try append(item, output)
+        var rest = fields.bytesBehind(inodeSize: Format.compactInodeSize)
+        var position = byte + UInt64(Format.compactInodeSize)
+        while rest > 0 {
+            let piece = try read(Int(min(rest, 1 << 16)), at: position)
+            try append(piece, output)
+            position += UInt64(piece.count)
+            rest -= UInt64(piece.count)
+        }
+        try output.padToBlock()
+        return InodeLocation(byte: offset)
+    }
+
+    private func append(_ bytes: [UInt8], _ output: ImageOutput) throws(EROFSError) {
+        let outcome = bytes.withUnsafeBytes { buffer in
+            Result { () throws(EROFSError) in try output.append(buffer) }
+        }
+        try outcome.get()
+    }
+
+    private func read(_ count: Int, at offset: UInt64) throws(EROFSError) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let outcome = bytes.withUnsafeMutableBytes { buffer in
+            Result { () throws(EROFSError) in try file.readFully(buffer, at: offset) }
+        }
+        try outcome.get()
+        return bytes
+    }
+}
+
+extension InodeFields {
+    /// The bytes that belong to the inode and follow it: attributes, then tail, index or chunk addresses.
+    func bytesBehind(inodeSize: Int) -> UInt64 {
+        let xattrs = xattrCount == 0 ? 0 : Format.xattrHeaderSize + (Int(xattrCount) - 1) * 4
+        switch layout {
+        case .flatPlain: return UInt64(xattrs)
+        case .flatInline: return UInt64(xattrs) + size % UInt64(Format.blockSize)
+        case .compressedFull, .compressedCompact:
+            let start = align(inodeSize + xattrs, to: 8) + Format.mapHeaderSize - inodeSize
+            return UInt64(start) + ClusterIndex.entryCount(size: size) * UInt64(Format.indexEntrySize)
+        case .chunkBased:
+            let bits = UInt64(Format.blockBits) + UInt64(union & 0x1F)
+            return UInt64(xattrs) + ((size + (1 << bits) - 1) >> bits) * 4
+        }
+    }
+}
+
+extension File {
+    /// Reads exactly the buffer's size at `offset`; an image that ends before is corrupt.
+    func readFully(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(EROFSError) {
+        var done = 0
+        while done < buffer.count {
+            let count: Int
+            do {
+                count = try read(
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]),
+                    at: offset + UInt64(done)
+                )
+            } catch { throw .file(error) }
+            guard count > 0 else { throw .corrupt("it ends at byte \(offset + UInt64(done))") }
+            done += count
+        }
+    }
+}

@@ -1,0 +1,102 @@
+import Glibc
+import Host
+
+/// The way from calls to bytes: parts are gathered into batches, batches are compressed by threads, and taken into
+/// the image in the order they were filled.
+final class Pipeline {
+    let assembler: Assembler
+
+    private let pool: CompressionPool?
+    private let compressor: BatchCompressor
+    private let cancellation: Cancellation?
+    /// How many batches may be under way.
+    private let depth: Int
+    private var current = Batch()
+    private var underWay: [Batch] = []
+    private var spare: [Batch] = []
+    private var failure: EROFSError?
+
+    init(file: File, options: WriterOptions) throws(EROFSError) {
+        let output = ImageOutput(file: file, at: UInt64(Format.blockSize))
+        assembler = Assembler(output: output, options: options)
+        compressor = BatchCompressor(options.compression)
+        cancellation = options.cancellation
+        let threads = options.compression == .none || options.jobs == 1 ? 0 : options.jobs
+        depth = threads == 0 ? 0 : threads + 1
+        pool = threads == 0 ? nil : try CompressionPool(threads: threads, compression: options.compression)
+    }
+
+    deinit { pool?.stop() }
+
+    func checkFailure() throws(EROFSError) {
+        if let failure { throw failure }
+    }
+
+    /// Adds a part that is complete, with its bytes.
+    func add(_ part: Part, _ bytes: UnsafeRawBufferPointer, _ tree: inout Tree) throws(EROFSError) {
+        var part = part
+        part.inputOffset = try reserve(bytes.count, &tree)
+        append(bytes, count: bytes.count)
+        part.length = UInt64(bytes.count)
+        try close(part, &tree)
+    }
+
+    /// Makes sure that the current batch has room for a segment, and returns where it begins.
+    func reserve(_ count: Int, _ tree: inout Tree) throws(EROFSError) -> Int {
+        if current.room < count { try submit(&tree) }
+        return current.used
+    }
+
+    /// Appends bytes, or zeros for nil, to the segment that room was reserved for.
+    func append(_ bytes: UnsafeRawBufferPointer?, count: Int) {
+        guard count > 0, let target = current.input.baseAddress else { return }
+        if let source = bytes?.baseAddress {
+            memcpy(target + current.used, source, count)
+        } else {
+            memset(target + current.used, 0, count)
+        }
+        current.used += count
+    }
+
+    func close(_ part: Part, _ tree: inout Tree) throws(EROFSError) {
+        current.parts.append(part)
+        if current.isFull { try submit(&tree) }
+    }
+
+    /// Takes all that is under way into the image and ends the threads.
+    func finish(_ tree: inout Tree) throws(EROFSError) {
+        try submit(&tree)
+        while !underWay.isEmpty { try takeFirst(&tree) }
+        pool?.stop()
+    }
+
+    private func submit(_ tree: inout Tree) throws(EROFSError) {
+        if cancellation?.isCancelled == true { try fail(.cancelled) }
+        guard !current.isEmpty else { return }
+        guard let pool else {
+            compressor.compress(current)
+            return try take(current, &tree)
+        }
+        pool.submit(current)
+        underWay.append(current)
+        if underWay.count > depth { try takeFirst(&tree) }
+        current = spare.popLast() ?? Batch()
+    }
+
+    private func takeFirst(_ tree: inout Tree) throws(EROFSError) {
+        let batch = underWay.removeFirst()
+        batch.done.wait()
+        try take(batch, &tree)
+        spare.append(batch)
+    }
+
+    private func take(_ batch: Batch, _ tree: inout Tree) throws(EROFSError) {
+        do { try assembler.take(batch, &tree) } catch { try fail(error) }
+        batch.reset()
+    }
+
+    private func fail(_ error: EROFSError) throws(EROFSError) {
+        failure = error
+        throw error
+    }
+}

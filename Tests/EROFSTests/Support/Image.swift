@@ -1,0 +1,70 @@
+import EROFS
+import Host
+import SystemPackage
+import TestSupport
+
+/// An image made for a test, in a folder that goes with it.
+struct Image: Sendable {
+    let folder: TemporaryDirectory
+    let path: FilePath
+    let summary: Summary
+
+    init(_ options: WriterOptions = WriterOptions(), _ fill: (ImageWriter) throws -> Void) throws {
+        folder = try TemporaryDirectory("erofs")
+        path = folder.appending("image.erofs")
+        let file = try File(path, .readWrite, options: [.create, .exclusiveCreate])
+        let writer = try ImageWriter(file: file, options: options)
+        try fill(writer)
+        summary = try writer.finish()
+    }
+
+    init(_ model: Model, _ options: WriterOptions = WriterOptions()) throws {
+        try self.init(options) { try model.write(with: $0) }
+    }
+
+    func reader() throws -> ImageReader { try ImageReader(file: File(path, .readOnly)) }
+
+    func bytes() throws -> [UInt8] { try AtomicFile.read(path, limit: 1 << 30) ?? [] }
+}
+
+/// A pseudo-random sequence that is the same for a seed (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+
+    /// Bytes that do not compress.
+    mutating func noise(_ count: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: count)
+        var index = 0
+        while index < count {
+            var value = next()
+            for _ in 0..<min(8, count - index) {
+                bytes[index] = UInt8(truncatingIfNeeded: value)
+                value >>= 8
+                index += 1
+            }
+        }
+        return bytes
+    }
+
+    /// Bytes that compress about two to one, differently from place to place.
+    mutating func prose(_ count: Int) -> [UInt8] {
+        let words = (0..<64).map { _ in noise(Int.random(in: 3...9, using: &self)) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count + 16)
+        while bytes.count < count {
+            let number = Int(next() & 127)
+            bytes += number < 64 ? words[number] : noise(3)
+        }
+        return Array(bytes.prefix(count))
+    }
+}

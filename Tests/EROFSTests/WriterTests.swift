@@ -1,0 +1,199 @@
+import CShims
+import EROFS
+import Glibc
+import Host
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("Writing an image")
+struct WriterTests {
+    @Test("the same calls make the same bytes with any number of jobs", arguments: KernelTests.compressions)
+    func reproducible(compression: Compression) throws {
+        let model = NastyTrees.random(seed: 77)
+        let once = try Image(model, WriterOptions(compression: compression, jobs: 1)).bytes()
+        #expect(try Image(model, WriterOptions(compression: compression, jobs: 1)).bytes() == once)
+        #expect(try Image(model, WriterOptions(compression: compression, jobs: 2)).bytes() == once)
+        #expect(try Image(model, WriterOptions(compression: compression, jobs: 5)).bytes() == once)
+    }
+
+    @Test("feature bits are only what the image uses")
+    func features() throws {
+        func features(_ compression: Compression, _ fill: (inout Model) -> Void) throws -> (UInt32, String) {
+            var model = Model()
+            fill(&model)
+            let image = try Image(model, WriterOptions(compression: compression))
+            return (try image.reader().superblock.incompatibleFeatures, image.summary.minimumKernel)
+        }
+        let zeros = Piece.bytes([UInt8](repeating: 0, count: 100_000))
+        #expect(try features(.none) { $0.add("a", .file([zeros])) } == (0, "5.4"))
+        #expect(try features(.none) { $0.add("a", .file([.hole(1 << 21)])) } == (4, "5.15"))
+        #expect(try features(.lz4(clusterSize: 65536)) { $0.add("a", text: "short") } == (0, "5.4"))
+        #expect(try features(.lz4(clusterSize: 4096)) { $0.add("a", .file([zeros])) } == (1, "5.4"))
+        #expect(try features(.lz4(clusterSize: 65536)) { $0.add("a", .file([zeros])) } == (3, "5.13"))
+    }
+
+    @Test("data that does not shrink is stored as it is, and zeros shrink to nearly nothing")
+    func falls_back() throws {
+        var generator = SeededGenerator(seed: 5)
+        var model = Model()
+        model.add("noise", .file([.bytes(generator.noise(3_000_000))]))
+        model.add("zeros", .file([.bytes([UInt8](repeating: 0, count: 8 << 20))]))
+        let image = try Image(model)
+        let reader = try image.reader()
+        #expect(try reader.lookup([Array("noise".utf8)])?.isCompressed == false)
+        #expect(try reader.lookup([Array("zeros".utf8)])?.isCompressed == true)
+        #expect(image.summary.size < 3_000_000 + 150_000)
+    }
+
+    @Test("a replaced file's data is counted as dead, whenever it goes")
+    func dead() throws {
+        var generator = SeededGenerator(seed: 6)
+        let noise = generator.noise(1_000_000)
+        let image = try Image { writer in
+            for round in 0..<2 {
+                try writer.beginFile(
+                    named: Array("file".utf8),
+                    in: writer.root,
+                    size: UInt64(noise.count),
+                    attributes: Attributes(permissions: 0o644)
+                )
+                try noise.withUnsafeBytes { try writer.write($0) }
+                try writer.endFile()
+                if round == 0 {
+                    try writer.addFIFO(named: [7], in: writer.root, attributes: Attributes(permissions: 0))
+                }
+            }
+        }
+        #expect((999_000...1_010_000).contains(image.summary.deadBytes))
+        #expect(image.summary.entries == 2 && image.summary.inodes == 3)
+    }
+
+    @Test("a compact inode that gets more than 65,535 names is moved into the extended form")
+    func manyLinks() async throws {
+        let image = try Image { writer in
+            let attributes = Attributes(permissions: 0o644, modified: Timestamp(seconds: 5))
+            let bytes = [UInt8](repeating: 33, count: 4000)
+            let file = try writer.beginFile(
+                named: Array("first".utf8),
+                in: writer.root,
+                size: 4000,
+                attributes: attributes
+            )
+            try bytes.withUnsafeBytes { try writer.write($0) }
+            try writer.endFile()
+            for index in 0..<70_000 {
+                try writer.addHardLink(named: Array("\(index)".utf8), in: writer.root, to: file)
+            }
+        }
+        let inode = try #require(try image.reader().lookup([Array("69999".utf8)]))
+        #expect(inode.links == 70_001 && !inode.isCompact && inode.modified.seconds == 5)
+        #expect(try image.reader().readAll(inode) == [UInt8](repeating: 33, count: 4000))
+        try await expectFsck(image)
+    }
+
+    @Test("a repeated attribute is stored once from its second appearance on")
+    func shared() throws {
+        var model = Model()
+        let label = ExtendedAttribute("security.label", [UInt8](repeating: 1, count: 1000))
+        for index in 0..<1000 { model.add("\(index)", .fifo, Attributes(permissions: 0, xattrs: [label])) }
+        let image = try Image(model)
+        #expect(image.summary.size < 200_000)
+        try expectReader(image, holds: model)
+    }
+
+    @Test(
+        "names that no folder can hold are refused by name",
+        arguments: ["", ".", "..", "a/b", "a\0b", String(repeating: "x", count: 256)]
+    )
+    func names(name: String) throws {
+        _ = try Image { writer in
+            #expect(throws: EROFSError.self) {
+                try writer.addFIFO(
+                    named: Array(name.utf8),
+                    in: writer.root,
+                    attributes: Attributes(permissions: 0)
+                )
+            }
+        }
+    }
+
+    @Test("what the format cannot express is refused")
+    func unsupported() throws {
+        _ = try Image { writer in
+            let root = writer.root
+            for xattr in [
+                ExtendedAttribute("com.example", []),
+                ExtendedAttribute("user.big", [UInt8](repeating: 0, count: 65_536)),
+            ] {
+                #expect(throws: EROFSError.self) {
+                    try writer.addFIFO(
+                        named: [65],
+                        in: root,
+                        attributes: Attributes(permissions: 0, xattrs: [xattr])
+                    )
+                }
+            }
+            #expect(throws: EROFSError.self) {
+                try writer.addDevice(
+                    named: [65],
+                    in: root,
+                    kind: .blockDevice,
+                    major: 4096,
+                    minor: 0,
+                    attributes: Attributes(permissions: 0)
+                )
+            }
+            #expect(throws: EROFSError.self) {
+                try writer.addSymbolicLink(
+                    named: [65],
+                    in: root,
+                    target: [],
+                    attributes: Attributes(permissions: 0)
+                )
+            }
+            #expect(writer.child(named: [65], of: root) == nil)
+        }
+    }
+
+    @Test("a full disk is an error that says so, and stays one", arguments: [1, 2])
+    func fullDisk(jobs: Int) throws {
+        let folder = try TemporaryDirectory("full")
+        #expect(shim_mount("tmpfs", folder.path.string, "tmpfs", 0, "size=2m") == 0)
+        defer { #expect(shim_umount(folder.path.string, Int32(MNT_DETACH)) == 0) }
+        let file = try File(folder.appending("image"), .readWrite, options: .create)
+        let writer = try ImageWriter(file: file, options: WriterOptions(jobs: jobs))
+        var generator = SeededGenerator(seed: 1)
+        let noise = generator.noise(1 << 20)
+        try writer.beginFile(
+            named: [65],
+            in: writer.root,
+            size: 20 << 20,
+            attributes: Attributes(permissions: 0)
+        )
+        func isFull(_ error: any Error) -> Bool {
+            if case .file(let cause)? = error as? EROFSError { cause.isOutOfSpace } else { false }
+        }
+        #expect(
+            performing: { for _ in 0..<20 { try noise.withUnsafeBytes { try writer.write($0) } } },
+            throws: isFull
+        )
+        #expect(performing: { _ = try writer.finish() }, throws: isFull)
+    }
+
+    @Test("cancelling ends the work with an error", arguments: [1, 2])
+    func cancellation(jobs: Int) throws {
+        let folder = try TemporaryDirectory("cancel")
+        let cancellation = Cancellation()
+        let file = try File(folder.appending("image"), .readWrite, options: .create)
+        let writer = try ImageWriter(
+            file: file,
+            options: WriterOptions(jobs: jobs, cancellation: cancellation)
+        )
+        try writer.beginFile(named: [65], in: writer.root, size: 10, attributes: Attributes(permissions: 0))
+        try writer.writeHole(10)
+        try writer.endFile()
+        cancellation.cancel()
+        #expect(throws: EROFSError.cancelled) { try writer.finish() }
+    }
+}
