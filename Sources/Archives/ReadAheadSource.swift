@@ -1,0 +1,75 @@
+public import Host
+
+/// Reads its upstream on a thread of its own, a bounded number of buffers ahead.
+///
+/// Bytes, the end and an error arrive in the order upstream gave them. Upstream belongs to the thread from the
+/// initialiser on, until `read` has returned 0 or thrown; only then may its owner look at it again (a digest, a
+/// byte count). When the source goes away, or is cancelled, the thread ends as soon as upstream's current read
+/// returns; nobody waits for it.
+public final class ReadAheadSource: ByteSource {
+    private let ring: BufferRing
+    private let name: String
+    private let cancellation: Cancellation?
+
+    /// Starts to read `upstream`.
+    ///
+    /// - Parameters:
+    ///   - name: Names the stream in errors, and the thread.
+    ///   - bufferSize: Bytes of one buffer.
+    ///   - buffers: How many there are.
+    ///   - cancellation: Once set, `read` throws and the thread ends.
+    public init(
+        _ upstream: any ByteSource,
+        name: String,
+        bufferSize: Int = 256 << 10,
+        buffers: Int = 8,
+        cancellation: Cancellation? = nil
+    ) {
+        ring = BufferRing(bufferSize: max(1, bufferSize), buffers: max(1, buffers))
+        self.name = name
+        self.cancellation = cancellation
+        let pump = Pump(upstream: upstream, ring: ring, name: name, cancellation: cancellation)
+        do {
+            try startThread(named: "read-ahead") { pump.run() }
+        } catch { ring.finish(ArchiveError(error)) }
+    }
+
+    deinit { ring.stop() }
+
+    /// Takes bytes that were read ahead; waits for some.
+    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ArchiveError) -> Int {
+        try ring.take(into: buffer) { () throws(ArchiveError) in
+            if let cancellation, cancellation.isCancelled { throw .cancelled(name) }
+        }
+    }
+}
+
+/// The thread's side of a ``ReadAheadSource``.
+///
+/// Unchecked: `upstream` is not Sendable, but after the initialiser only `run`, called once on one thread, touches
+/// it; whoever looks at it after the end has been ordered behind that thread by the ring's lock.
+private final class Pump: @unchecked Sendable {
+    private let upstream: any ByteSource
+    private let ring: BufferRing
+    private let name: String
+    private let cancellation: Cancellation?
+
+    init(upstream: any ByteSource, ring: BufferRing, name: String, cancellation: Cancellation?) {
+        self.upstream = upstream
+        self.ring = ring
+        self.name = name
+        self.cancellation = cancellation
+    }
+
+    func run() {
+        do throws(ArchiveError) {
+            while let buffer = ring.emptyBuffer() {
+                if let cancellation, cancellation.isCancelled { throw ArchiveError.cancelled(name) }
+                let count = try upstream.read(into: buffer)
+                if count == 0 { break }
+                ring.put(count)
+            }
+            ring.finish(nil)
+        } catch { ring.finish(error) }
+    }
+}
