@@ -1,0 +1,55 @@
+import GRDB
+import OCI
+
+extension Store {
+    /// What is remembered of every source, sorted.
+    public func sources() async throws -> [SourceRecord] {
+        try await index.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM sources ORDER BY source").map(SourceRecord.init)
+        }
+    }
+
+    /// Remembers.
+    public func setSource(_ record: SourceRecord) async throws {
+        try await index.write { db in
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                arguments: [
+                    record.source.rawValue, record.identity, record.digest?.hex, record.image?.hex,
+                    record.state.rawValue, record.attempts, record.nextTry?.nanoseconds, record.errorCode,
+                    record.message, record.absentSince?.nanoseconds,
+                ]
+            )
+        }
+    }
+
+    /// Forgets; a source that is not there is fine.
+    public func removeSource(_ source: Source) async throws {
+        try await index.write { db in
+            try db.execute(sql: "DELETE FROM sources WHERE source = ?", arguments: [source.rawValue])
+        }
+    }
+}
+
+extension SourceRecord {
+    fileprivate init(_ row: Row) throws {
+        guard let state = State(rawValue: try row.text("state")) else {
+            throw StoreError(
+                .corruptIndex,
+                "the index's table 'sources' holds an unknown state '\(try row.text("state"))'"
+            )
+        }
+        self.init(
+            source: try row.source("source"),
+            identity: try row.text("identity"),
+            digest: try row.optionalDigest("digest"),
+            image: try row.optionalDigest("image"),
+            state: state,
+            attempts: Int(clamping: try row.integer("attempts")),
+            nextTry: try row.optionalTime("next_try"),
+            errorCode: try row.optionalText("error_code"),
+            message: try row.optionalText("message"),
+            absentSince: try row.optionalTime("absent_since")
+        )
+    }
+}

@@ -1,0 +1,147 @@
+import GRDB
+import OCI
+
+// A binding changes the document of its image, which waits for the next tick or image change: one pass may bind
+// thousands of VMs to one image.
+extension Store {
+    /// Every binding, retired ones too, sorted by name.
+    public func vms() async throws -> [VMRecord] {
+        try await index.read { db in try VMRecord.fetch(db, image: nil) }
+    }
+
+    /// One binding by its name; nil when there is none.
+    public func vm(_ name: String) async throws -> VMRecord? {
+        try await index.read { db in try VMRecord.fetch(db, where: "name = ?", [name]).first }
+    }
+
+    /// Binds a VM, or updates its binding: image and blobs must be there, in the same transaction.
+    ///
+    /// - Throws: ``StoreError`` `notFound` for the image, `missingBlob` for a layer.
+    public func setVM(_ record: VMRecord) async throws {
+        let layout = layout
+        try await index.write { db in
+            try VMRecord.markImage(ofVM: record.name, db)
+            try record.put(db, layout)
+        }
+    }
+
+    /// Renames a binding (retirement, restoration), with whatever else `record` changes.
+    ///
+    /// - Throws: ``StoreError`` `notFound` when there is no such VM, `inUse` when the new name is taken.
+    public func renameVM(_ name: String, to record: VMRecord) async throws {
+        let layout = layout
+        try await index.write { db in
+            guard try VMRecord.exists(db, name) else { throw StoreError(.notFound, "there is no VM \(name)") }
+            if name != record.name, try VMRecord.exists(db, record.name) {
+                throw StoreError(.inUse, "cannot rename the VM \(name): there is a VM \(record.name) already")
+            }
+            try VMRecord.markImage(ofVM: name, db)
+            try db.execute(sql: "UPDATE vms SET name = ? WHERE name = ?", arguments: [record.name, name])
+            try record.put(db, layout)
+        }
+    }
+
+    /// Takes a binding away; one that is not there is fine.
+    public func removeVM(_ name: String) async throws {
+        try await index.write { db in
+            try VMRecord.markImage(ofVM: name, db)
+            try db.execute(sql: "DELETE FROM vms WHERE name = ?", arguments: [name])
+        }
+    }
+}
+
+extension VMRecord {
+    static func exists(_ db: Database, _ name: String) throws -> Bool {
+        try Bool.fetchOne(db, sql: "SELECT EXISTS (SELECT 1 FROM vms WHERE name = ?)", arguments: [name])
+            ?? false
+    }
+
+    /// All bindings, or those to one image, by two queries.
+    static func fetch(_ db: Database, image: Digest?) throws -> [VMRecord] {
+        guard let image else { return try fetch(db, where: "TRUE", []) }
+        return try fetch(db, where: "image = ?", [image.hex])
+    }
+
+    /// The bindings that a condition on their rows selects, by two queries.
+    static func fetch(
+        _ db: Database,
+        where condition: String,
+        _ arguments: StatementArguments
+    ) throws -> [VMRecord] {
+        var keys: [String: [LayerKey]] = [:]
+        let layers = try Row.fetchAll(
+            db,
+            sql:
+                "SELECT vm, key FROM vm_layers JOIN vms ON name = vm WHERE \(condition) ORDER BY vm, position",
+            arguments: arguments
+        )
+        for row in layers { keys[try row.text("vm"), default: []].append(try row.layerKey("key")) }
+        return try Row.fetchAll(
+            db,
+            sql: "SELECT * FROM vms WHERE \(condition) ORDER BY name",
+            arguments: arguments
+        )
+        .map {
+            let name = try $0.text("name")
+            return VMRecord(
+                name: name,
+                request: try $0.text("request"),
+                requestDigest: try $0.digest("request_digest"),
+                reference: try $0.text("reference"),
+                image: try $0.digest("image"),
+                keys: keys[name] ?? [],
+                absentSince: try $0.optionalTime("absent_since"),
+                retiredAt: try $0.optionalTime("retired_at")
+            )
+        }
+    }
+
+    static func markImage(ofVM name: String, _ db: Database) throws {
+        let row = try Row.fetchOne(db, sql: "SELECT image FROM vms WHERE name = ?", arguments: [name])
+        if let row { try Sidecars.markImage(try row.digest("image"), db) }
+    }
+
+    /// Writes the rows after checking that everything they name is there.
+    func put(_ db: Database, _ layout: StoreLayout) throws {
+        let isThere = try Bool.fetchOne(
+            db,
+            sql: "SELECT EXISTS (SELECT 1 FROM images WHERE digest = ?)",
+            arguments: [image.hex]
+        )
+        guard isThere == true else {
+            throw StoreError(.notFound, "cannot bind the VM \(name): there is no image \(image)")
+        }
+        // A VM that is bound to these layers keeps them, whatever has happened to their files since.
+        let bound = try String.fetchAll(
+            db,
+            sql: "SELECT key FROM vm_layers WHERE vm = ? ORDER BY position",
+            arguments: [name]
+        )
+        for key in keys where try bound != keys.map(\.description) && layout.intactBlob(db, key) == nil {
+            throw StoreError(
+                .missingBlob,
+                "cannot bind the VM \(name): the layer \(key) of \(image) is missing; import it again"
+            )
+        }
+        try db.execute(
+            sql: """
+                INSERT INTO vms VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE SET request = excluded.request,
+                    request_digest = excluded.request_digest, reference = excluded.reference, image = excluded.image,
+                    absent_since = excluded.absent_since, retired_at = excluded.retired_at
+                """,
+            arguments: [
+                name, request, requestDigest.hex, reference, image.hex, absentSince?.nanoseconds,
+                retiredAt?.nanoseconds,
+            ]
+        )
+        try db.execute(sql: "DELETE FROM vm_layers WHERE vm = ?", arguments: [name])
+        for (position, key) in keys.enumerated() {
+            try db.execute(
+                sql: "INSERT INTO vm_layers VALUES (?, ?, ?)",
+                arguments: [name, position, key.description]
+            )
+        }
+        try Sidecars.markImage(image, db)
+    }
+}

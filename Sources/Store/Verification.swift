@@ -1,0 +1,151 @@
+import GRDB
+import Host
+public import OCI
+public import SystemPackage
+
+/// A blob that is not what its record says.
+public struct BlobProblem: Sendable, Hashable, Codable {
+    /// What is wrong.
+    public enum Kind: String, Sendable, Codable {
+        /// A file is missing, has another size, or is no regular file.
+        case files
+        /// The content has another SHA-256.
+        case digest
+        /// The file cannot be read.
+        case unreadable
+    }
+
+    /// The blob.
+    public var key: LayerKey
+    /// Its EROFS image.
+    public var path: FilePath
+    /// What is wrong.
+    public var kind: Kind
+    /// The same in words, naming the file.
+    public var message: String
+    /// Images that have it, sorted.
+    public var images: [Digest]
+    /// VMs bound to it, sorted.
+    public var vms: [String]
+}
+
+extension Store {
+    /// Reads every blob and compares it with its record: SHA-256 and sizes, boot files' sizes too.
+    ///
+    /// - Parameter progress: hears of bytes read and bytes in all, from the reading thread.
+    /// - Returns: what is damaged. ``discardDamagedBlob(_:)`` makes room for a good copy.
+    /// - Throws: `CancellationError` when cancelled; ``StoreError`` when the index cannot be read.
+    public func verifyBlobs(
+        progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
+    ) async throws -> [BlobProblem] {
+        let records = try await index.read { db in try BlobRow.fetchAll(db) }
+        let total = records.reduce(0) { $0 + $1.size }
+        var done: UInt64 = 0
+        var problems: [BlobProblem] = []
+        for record in records {
+            let before = done
+            let problem = try await check(record, progress: { progress(before + $0, total) })
+            if let problem { problems.append(problem) }
+            done += record.size
+            progress(done, total)
+        }
+        return problems
+    }
+
+    /// Removes the files of a blob that ``verifyBlobs(progress:)`` found damaged, and nothing of a sound one. Its row
+    /// stays, so that images and VMs keep their layers; lookups no longer find it, and converting the layer again
+    /// and committing it repairs it. A hypervisor that has the file open goes on with the old one.
+    ///
+    /// - Returns: whether it was damaged.
+    public func discardDamagedBlob(_ key: LayerKey) async throws -> Bool {
+        guard let record = try await index.read({ db in try BlobRow.fetch(db, key) }),
+            try await check(record, progress: { _ in }) != nil
+        else { return false }
+        let layout = layout
+        return try await index.write { db in
+            // Another process may have repaired it meanwhile.
+            guard try BlobRow.fetch(db, key) == record else { return false }
+            try Directory.unlink(layout.blob(key))
+            return true
+        }
+    }
+
+    private func check(
+        _ record: BlobRecord,
+        progress: @escaping @Sendable (UInt64) -> Void
+    ) async throws -> BlobProblem? {
+        let layout = layout
+        let finding = try await onThread(named: "verify-blob") { cancellation in
+            try BlobCheck(layout: layout, record: record).run(cancellation, progress: progress)
+        }
+        guard let finding else { return nil }
+        return try await index.read { db in
+            // Collected or repaired since the list was read: not this blob's problem.
+            guard try BlobRow.fetch(db, record.key) == record else { return nil }
+            let images = try Row.fetchAll(
+                db,
+                sql: "SELECT DISTINCT image FROM image_layers WHERE key = ? ORDER BY image",
+                arguments: [record.key.description]
+            )
+            return BlobProblem(
+                key: record.key,
+                path: layout.blob(record.key),
+                kind: finding.kind,
+                message: finding.message,
+                images: try images.map { try $0.digest("image") },
+                vms: try String.fetchAll(
+                    db,
+                    sql: "SELECT DISTINCT vm FROM vm_layers WHERE key = ? ORDER BY vm",
+                    arguments: [record.key.description]
+                )
+            )
+        }
+    }
+}
+
+/// The look at one blob's files.
+private struct BlobCheck {
+    let layout: StoreLayout
+    let record: BlobRecord
+
+    func run(
+        _ cancellation: Cancellation,
+        progress: (UInt64) -> Void
+    ) throws -> (kind: BlobProblem.Kind, message: String)? {
+        let path = layout.blob(record.key)
+        do {
+            if let defect = try layout.defect(of: record) { return (.files, defect) }
+            let digest = try hash(path, cancellation, progress)
+            guard digest == record.sha256 else {
+                return (
+                    .digest, "\(path) has the SHA-256 \(digest.hex), its record says \(record.sha256.hex)"
+                )
+            }
+            return nil
+        } catch let error as FileError {
+            return (.unreadable, error.description)
+        }
+    }
+
+    private func hash(
+        _ path: FilePath,
+        _ cancellation: Cancellation,
+        _ progress: (UInt64) -> Void
+    ) throws -> Digest {
+        let file = try File.regular(path)
+        let hash = SHA256()
+        var done: UInt64 = 0
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            try cancellation.check()
+            let count = try buffer.withUnsafeMutableBytes { bytes in
+                let count = try file.read(into: bytes)
+                hash.update(UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                return count
+            }
+            if count == 0 { return hash.finalize() }
+            done += UInt64(count)
+            progress(done)
+        }
+    }
+}
