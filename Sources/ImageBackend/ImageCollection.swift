@@ -1,0 +1,88 @@
+import GarbageCollection
+import OCI
+import Store
+import SystemPackage
+
+/// Collects images that nothing has pinned for a while, then blobs that no image, VM or running work needs.
+struct ImageCollection: Module {
+    let store: Store
+    let unpinnedTTL: Duration
+
+    var name: String { "images" }
+
+    func snapshot() async throws -> CollectionSnapshot { try await store.collectionSnapshot() }
+
+    func resolve(_ snapshot: CollectionSnapshot, others: Snapshots) throws -> [Candidate] {
+        let garbage = snapshot.images.filter { image in
+            guard image.pins.isEmpty, image.boundVMs.isEmpty, let since = image.unpinnedAt else {
+                return false
+            }
+            return since + unpinnedTTL <= snapshot.now
+        }
+        let images = garbage.map { image in
+            Candidate(
+                kind: "image",
+                id: image.digest.description,
+                reason: "nothing has pinned \(image.references.first ?? "it") for \(unpinnedTTL)",
+                bytes: 0
+            )
+        }
+        let gone = Set(garbage.map(\.digest))
+        let blobs = snapshot.blobs.filter { blob in
+            guard blob.leases.isEmpty, blob.vms.isEmpty, blob.images.allSatisfy(gone.contains) else {
+                return false
+            }
+            // What an image once had goes with the image; what none had yet may be half of one that is still coming.
+            return blob.wasReferenced || !blob.images.isEmpty
+                || blob.committedAt + unpinnedTTL <= snapshot.now
+        }
+        let orphans = snapshot.orphans.map { orphan in
+            Candidate(
+                kind: orphan.kind,
+                id: orphan.path.string,
+                reason: "nothing accounts for it",
+                bytes: orphan.bytes
+            )
+        }
+        return images
+            + blobs.map { blob in
+                Candidate(
+                    kind: "blob",
+                    id: blob.key.description,
+                    reason: "no image, VM or running work needs it",
+                    bytes: blob.bytes
+                )
+            } + orphans
+    }
+
+    func collect(_ candidates: [Candidate]) async throws -> [Collected] {
+        // The grace is counted anew, against the clock as it is when deleting.
+        let before = try await store.tick() + (.zero - unpinnedTTL)
+        let byKind = Dictionary(grouping: candidates, by: \.kind)
+        func collected(_ kind: String, _ id: String, _ bytes: UInt64) -> Collected? {
+            byKind[kind]?.first { $0.id == id }.map { Collected(candidate: $0, bytes: bytes) }
+        }
+        let images = try await store.collectImages(
+            (byKind["image"] ?? []).compactMap { Digest($0.id) },
+            unpinnedBefore: before
+        )
+        let blobs = try await store.collectBlobs(
+            (byKind["blob"] ?? []).compactMap { LayerKey($0.id) },
+            committedBefore: before
+        )
+        let orphans = try await store.collectOrphans()
+        return images.compactMap { collected("image", $0.description, 0) }
+            + blobs.compactMap { collected("blob", $0.0.description, $0.1) }
+            + orphans.map { orphan in
+                Collected(
+                    candidate: Candidate(
+                        kind: orphan.kind,
+                        id: orphan.path.string,
+                        reason: "nothing accounts for it",
+                        bytes: orphan.bytes
+                    ),
+                    bytes: orphan.bytes
+                )
+            }
+    }
+}

@@ -1,0 +1,166 @@
+import Archives
+import Host
+import OCI
+import SystemPackage
+
+/// One layer to be imported: where its bytes are and what is known of them beforehand.
+struct LayerInput: Sendable {
+    /// The bytes' name for errors.
+    var name: String
+    /// Where they are.
+    var bytes: Bytes
+    /// How many there are.
+    var size: UInt64
+    /// The digest that they have to have; nil where nobody promised one.
+    var digest: Digest?
+    /// The digest that the uncompressed tar has to have; nil where nobody promised one.
+    var diffID: Digest?
+
+    /// Where a layer's bytes are.
+    enum Bytes: Sendable {
+        /// A file of their own.
+        case file(File)
+        /// A member of an archive of images.
+        case member(ArchivedLayer, of: ImageArchive)
+    }
+
+    /// A stream of the bytes.
+    func source(_ cancellation: Cancellation) -> any ByteSource {
+        switch bytes {
+        case .file(let file): FileSource(file: file, cancellation: cancellation)
+        case .member(let layer, let archive): archive.layerSource(layer, cancellation: cancellation)
+        }
+    }
+
+    /// Refuses a conversion whose digests are not those that were promised.
+    func check(_ conversion: LayerConverter.Result) throws(ImageError) {
+        if let digest, digest != conversion.digest { throw .mismatch(name, conversion.digest, digest) }
+        if let diffID, diffID != conversion.diffID {
+            throw ImageError(
+                .digestMismatch,
+                "\(name) unpacks to a tar with the digest \(conversion.diffID), but the image's config says \(diffID); "
+                    + "save the image again"
+            )
+        }
+    }
+}
+
+/// What an import request comes to: layers, and the manifest and config where the input has them.
+struct ImportPlan: Sendable {
+    var layers: [LayerInput]
+    /// The image in an archive of images; nil where the layers are all there is.
+    var image: ArchivedImage?
+    /// The digest of an archive of images, read for itself since its layers are read in any order.
+    var archiveDigest: Digest?
+    /// The files that are read, to tell whether they changed meanwhile.
+    var files: [File]
+
+    /// Opens what a request names.
+    ///
+    /// - Throws: ``ImageError``.
+    init(_ request: ImportRequest, cancellation: Cancellation) throws(ImageError) {
+        do {
+            files = try request.inputs.map { input in
+                switch input {
+                case .path(let path): try File.regular(path)
+                case .open(let file): file
+                }
+            }
+            layers = []
+            for (position, file) in files.enumerated() {
+                let promised =
+                    position < request.promisedDigests.count ? request.promisedDigests[position] : nil
+                let name = file.path.string
+                guard let archive = try Self.openArchive(file) else {
+                    layers.append(
+                        LayerInput(
+                            name: name,
+                            bytes: .file(file),
+                            size: try file.status().size,
+                            digest: promised
+                        )
+                    )
+                    continue
+                }
+                guard files.count == 1 else {
+                    throw ImageError(
+                        .invalidArchive,
+                        "\(name) is an archive of images and cannot be a layer of one; import it by itself"
+                    )
+                }
+                let digest = try FileDigest.sha256(of: file, cancellation: cancellation)
+                if let promised, promised != digest { throw ImageError.mismatch(name, digest, promised) }
+                archiveDigest = digest
+                let chosen = try Self.choose(request.select, from: archive, name: name)
+                image = chosen
+                layers = chosen.layers.map { layer in
+                    LayerInput(
+                        name: "\(name): \(layer.path)",
+                        bytes: .member(layer, of: archive),
+                        size: layer.size,
+                        digest: layer.digest,
+                        diffID: layer.diffID
+                    )
+                }
+            }
+        } catch {
+            throw ImageError(
+                error,
+                during: "opening \(request.inputs.map(\.path.string).joined(separator: ", "))"
+            )
+        }
+    }
+
+    /// What is no tar at all, or is damaged, is the conversion's to report.
+    private static func openArchive(_ file: File) throws(ArchiveError) -> ImageArchive? {
+        do throws(ArchiveError) { return try ImageArchive.open(file, name: file.path.string) } catch {
+            guard [.notATar, .truncated, .checksum, .trailingGarbage].contains(error.code) else {
+                throw error
+            }
+            return nil
+        }
+    }
+
+    private static func choose(
+        _ select: String?,
+        from archive: ImageArchive,
+        name: String
+    ) throws(ImageError) -> ArchivedImage {
+        let list = archive.images.map { $0.references.first ?? $0.tag ?? $0.configDigest.description }
+        if let select {
+            let wanted = (try? Reference(parsing: select))?.description
+            let matches = archive.images.filter { image in
+                image.tag == select || image.manifestDigest?.description == select
+                    || image.configDigest.description == select
+                    || image.references.contains {
+                        $0 == select || (try? Reference(parsing: $0))?.description == wanted
+                    }
+            }
+            guard let match = matches.first else {
+                throw ImageError(
+                    .notFound,
+                    "\(name) holds no image \(select); it has \(list.joined(separator: ", "))"
+                )
+            }
+            return match
+        }
+        guard archive.images.count == 1 else {
+            throw ImageError(
+                .invalidArchive,
+                "\(name) holds \(archive.images.count) images: \(list.joined(separator: ", ")); say which with --select"
+            )
+        }
+        return archive.images[0]
+    }
+}
+
+extension ImageError {
+    /// Bytes that are not those that were promised.
+    fileprivate static func mismatch(_ name: String, _ actual: Digest, _ promised: Digest) -> ImageError {
+        ImageError(
+            .digestMismatch,
+            "\(name) has the digest \(actual), but \(promised) was promised for it; copy the file again or correct the "
+                + "promise"
+        )
+    }
+}

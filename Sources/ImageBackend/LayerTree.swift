@@ -1,0 +1,453 @@
+import Archives
+import EROFS
+import OCI
+
+/// Applies the entries of one layer's tar to an EROFS image, with the rules of a layer rather than those of an
+/// archive: whiteouts become overlayfs ones, later entries replace earlier ones, nothing leaves the tree.
+///
+/// Used by one thread.
+final class LayerTree {
+    /// Something that could not be taken over as it is, in words for the receipt.
+    private(set) var warnings = Warnings()
+    /// Whether the root is opaque: nothing below this layer shows. overlayfs ignores the xattr on a root, so this
+    /// is recorded and the layers below are not attached.
+    private(set) var hasOpaqueRoot = false
+    /// Folders that entries imply without naming them.
+    var impliedDirectories: [String] { implied.values.sorted() }
+
+    private let writer: ImageWriter
+    private let limits: LayerLimits
+    private var entries = 0
+    private var implied: [ImageWriter.Node: String] = [:]
+    private var whiteouts: Set<ImageWriter.Node> = []
+    private var whiteoutsIn: [ImageWriter.Node: Int] = [:]
+    private var opaque: Set<ImageWriter.Node> = []
+    private var linkTargets: [ImageWriter.Node: [UInt8]] = [:]
+    /// By folder, then name.
+    private var pending: [ImageWriter.Node: [ArraySlice<UInt8>: PendingLink]] = [:]
+    private var pendingCount = 0
+
+    /// A hard link whose target had not come yet.
+    private struct PendingLink {
+        let order: Int
+        let path: [UInt8]
+        let target: [UInt8]
+        let offset: UInt64
+    }
+
+    init(writer: ImageWriter, limits: LayerLimits) {
+        self.writer = writer
+        self.limits = limits
+    }
+
+    /// Applies one entry; the content of a regular file is read from `reader`.
+    func apply(_ entry: TarEntry, content reader: TarReader) throws {
+        entries += 1
+        guard entries <= limits.entries else {
+            throw ImageError(
+                .limitExceeded,
+                "more than \(limits.entries) entries; this archive is refused for its size, at \(entry.place)"
+            )
+        }
+        let path = try normalise(entry.path, of: entry)
+        guard let name = path.name else { return try describeRoot(entry) }
+        // Anything below an aufs folder (.wh..wh.plnk/…) goes with it; below a whiteout there can be nothing.
+        for component in path.parent {
+            switch Whiteout(component) {
+            case nil: continue
+            case .bookkeeping, .opaque: return
+            case .name, .invalid: throw invalid(entry, "lies below a whiteout")
+            }
+        }
+        let parent = try directory(path.parent, of: entry)
+        if let whiteout = Whiteout(name) { return try apply(whiteout, in: parent, of: entry) }
+        try add(entry, named: name, in: parent, content: reader)
+    }
+
+    /// Resolves what had to wait, and marks the folders that hold whiteouts or are opaque.
+    func finish() throws {
+        try resolvePendingLinks()
+        for (folder, count) in whiteoutsIn where count > 0 {
+            try addAttribute(ExtendedAttribute(name: OverlayAttribute.origin, value: []), to: folder)
+        }
+        for folder in opaque where folder != writer.root {
+            try addAttribute(
+                ExtendedAttribute(name: OverlayAttribute.opaque, value: [UInt8(ascii: "y")]),
+                to: folder
+            )
+        }
+    }
+
+    // MARK: Entries
+
+    private func add(
+        _ entry: TarEntry,
+        named name: ArraySlice<UInt8>,
+        in parent: ImageWriter.Node,
+        content reader: TarReader
+    ) throws {
+        let attributes = takeOver(entry)
+        switch entry.kind {
+        case .directory: try addDirectory(named: name, in: parent, attributes)
+        case .regular:
+            clear(name, in: parent)
+            _ = try writer.beginFile(named: name, in: parent, size: entry.size, attributes: attributes)
+            while let piece = try reader.nextPiece() {
+                switch piece {
+                case .data(let bytes): try writer.write(bytes)
+                case .hole(let count): try writer.writeHole(count)
+                }
+            }
+            try writer.endFile()
+        case .symbolicLink:
+            clear(name, in: parent)
+            let node = try writer.addSymbolicLink(
+                named: name,
+                in: parent,
+                target: entry.linkTarget,
+                attributes: attributes
+            )
+            linkTargets[node] = entry.linkTarget
+        case .characterDevice, .blockDevice:
+            if entry.deviceMajor == 0, entry.deviceMinor == 0 {
+                // overlayfs would take it for a whiteout of its own.
+                return warnings.add("device 0:0 left out", entry.path)
+            }
+            clear(name, in: parent)
+            _ = try writer.addDevice(
+                named: name,
+                in: parent,
+                kind: entry.kind == .blockDevice ? .blockDevice : .characterDevice,
+                major: entry.deviceMajor,
+                minor: entry.deviceMinor,
+                attributes: attributes
+            )
+        case .fifo:
+            clear(name, in: parent)
+            _ = try writer.addFIFO(named: name, in: parent, attributes: attributes)
+        case .hardLink: try addHardLink(entry, named: name, in: parent)
+        }
+    }
+
+    private func addDirectory(
+        named name: ArraySlice<UInt8>,
+        in parent: ImageWriter.Node,
+        _ attributes: Attributes
+    ) throws {
+        if let old = writer.child(named: name, of: parent), writer.kind(of: old) == .directory {
+            implied[old] = nil
+            try writer.setAttributes(attributes, of: old)
+            dropPending(name, in: parent)
+            return
+        }
+        // A folder where this layer had something else, a whiteout above all, shows nothing from below.
+        let hidesBelow = writer.child(named: name, of: parent) != nil
+        clear(name, in: parent)
+        let node = try writer.addDirectory(named: name, in: parent, attributes: attributes)
+        if hidesBelow { opaque.insert(node) }
+    }
+
+    private func describeRoot(_ entry: TarEntry) throws {
+        guard entry.kind == .directory else {
+            throw invalid(entry, "names the root, which can only be a folder")
+        }
+        implied[writer.root] = nil
+        try writer.setAttributes(takeOver(entry), of: writer.root)
+    }
+
+    private func addHardLink(_ entry: TarEntry, named name: ArraySlice<UInt8>, in parent: ImageWriter.Node)
+        throws
+    {
+        let target = try normalise(entry.linkTarget, of: entry)
+        guard let node = lookUp(target) else {
+            clear(name, in: parent)
+            pendingCount += 1
+            pending[parent, default: [:]][name] = PendingLink(
+                order: pendingCount,
+                path: entry.path,
+                target: entry.linkTarget,
+                offset: entry.offset
+            )
+            return
+        }
+        guard isLinkable(node) else {
+            throw invalid(
+                entry,
+                "is a hard link to '\(String(printable: entry.linkTarget))', which is no file"
+            )
+        }
+        if writer.child(named: name, of: parent) == node { return }
+        clear(name, in: parent)
+        _ = try writer.addHardLink(named: name, in: parent, to: node)
+    }
+
+    private func resolvePendingLinks() throws {
+        // A link may wait for another link: go round until nothing moves.
+        var waiting = pending.flatMap { parent, links in
+            links.map { (parent: parent, name: $0.key, link: $0.value) }
+        }
+        .sorted { $0.link.order < $1.link.order }
+        while !waiting.isEmpty {
+            var rest: [(parent: ImageWriter.Node, name: ArraySlice<UInt8>, link: PendingLink)] = []
+            for (parent, name, link) in waiting {
+                guard let node = try lookUp(EntryPath(link.target)), isLinkable(node) else {
+                    rest.append((parent, name, link))
+                    continue
+                }
+                _ = try writer.addHardLink(named: name, in: parent, to: node)
+            }
+            guard rest.count < waiting.count else {
+                let link = rest[0].link
+                throw ImageError(
+                    .invalidArchive,
+                    "entry '\(String(printable: link.path))' at byte \(link.offset) is a hard link to "
+                        + "'\(String(printable: link.target))', which this archive does not have"
+                )
+            }
+            waiting = rest
+        }
+        pending = [:]
+    }
+
+    // MARK: Whiteouts
+
+    private func apply(_ whiteout: Whiteout, in parent: ImageWriter.Node, of entry: TarEntry) throws {
+        switch whiteout {
+        case .bookkeeping: break
+        case .invalid: throw invalid(entry, "is a whiteout of nothing")
+        case .opaque:
+            if parent == writer.root { hasOpaqueRoot = true }
+            opaque.insert(parent)
+        case .name(let name):
+            if let real = writer.child(named: name, of: parent) {
+                // The real entry of the same layer wins; a folder then hides what is below it.
+                if writer.kind(of: real) == .directory { opaque.insert(real) }
+                return
+            }
+            if pending[parent]?[name] != nil { return }
+            let node = try writer.addDevice(
+                named: name,
+                in: parent,
+                kind: .characterDevice,
+                major: 0,
+                minor: 0,
+                attributes: Attributes(
+                    permissions: 0,
+                    userID: 0,
+                    groupID: 0,
+                    modified: Timestamp(
+                        seconds: entry.modifiedSeconds,
+                        nanoseconds: entry.modifiedNanoseconds
+                    ),
+                    xattrs: []
+                )
+            )
+            whiteouts.insert(node)
+            whiteoutsIn[parent, default: 0] += 1
+        }
+    }
+
+    /// Makes room for an entry: forgets what is recorded of the one that it replaces.
+    private func clear(_ name: ArraySlice<UInt8>, in parent: ImageWriter.Node) {
+        dropPending(name, in: parent)
+        guard let old = writer.child(named: name, of: parent) else { return }
+        if whiteouts.remove(old) != nil { whiteoutsIn[parent, default: 1] -= 1 }
+        forget(old)
+        writer.remove(old)
+    }
+
+    /// Forgets what is recorded of a node and everything below it.
+    private func forget(_ node: ImageWriter.Node) {
+        var stack = [node]
+        while let next = stack.popLast() {
+            linkTargets[next] = nil
+            implied[next] = nil
+            opaque.remove(next)
+            whiteouts.remove(next)
+            whiteoutsIn[next] = nil
+            guard writer.kind(of: next) == .directory else { continue }
+            writer.forEachChild(of: next) { child, _ in stack.append(child) }
+            pending[next] = nil
+        }
+    }
+
+    private func dropPending(_ name: ArraySlice<UInt8>, in parent: ImageWriter.Node) {
+        if !pending.isEmpty { pending[parent]?[name] = nil }
+    }
+
+    // MARK: Paths
+
+    /// The folder of a path, made where it is missing.
+    private func directory(
+        _ components: ArraySlice<ArraySlice<UInt8>>,
+        of entry: TarEntry
+    ) throws -> ImageWriter.Node {
+        var walk = Walk(components)
+        var node = writer.root
+        var parents: [ImageWriter.Node] = []
+        while let name = walk.next() {
+            if name.elementsEqual("..".utf8) {
+                // Only a symbolic link's target has these; at the root they stay there, as in the kernel.
+                node = parents.popLast() ?? writer.root
+                continue
+            }
+            guard let child = writer.child(named: name, of: node), !whiteouts.contains(child) else {
+                let hidesBelow = writer.child(named: name, of: node) != nil
+                clear(name, in: node)
+                let made = try writer.addDirectory(
+                    named: name,
+                    in: node,
+                    attributes: Attributes(
+                        permissions: 0o755,
+                        userID: 0,
+                        groupID: 0,
+                        modified: Timestamp(
+                            seconds: entry.modifiedSeconds,
+                            nanoseconds: entry.modifiedNanoseconds
+                        ),
+                        xattrs: []
+                    )
+                )
+                implied[made] = walk.consumed
+                if hidesBelow { opaque.insert(made) }
+                parents.append(node)
+                node = made
+                continue
+            }
+            switch writer.kind(of: child) {
+            case .directory:
+                parents.append(node)
+                node = child
+            case .symbolicLink:
+                guard walk.follow(linkTargets[child] ?? []) else {
+                    throw invalid(entry, "goes through more than 40 symbolic links")
+                }
+                if walk.isAbsolute {
+                    node = writer.root
+                    parents = []
+                }
+            default:
+                throw invalid(
+                    entry,
+                    "goes through '\(String(printable: name))', which is no folder in this archive"
+                )
+            }
+        }
+        return node
+    }
+
+    /// What a path names, its last component not followed; nil when there is nothing.
+    private func lookUp(_ path: EntryPath) -> ImageWriter.Node? {
+        guard let name = path.name else { return writer.root }
+        var walk = Walk(path.parent)
+        var node = writer.root
+        var parents: [ImageWriter.Node] = []
+        while let component = walk.next() {
+            if component.elementsEqual("..".utf8) {
+                node = parents.popLast() ?? writer.root
+                continue
+            }
+            guard let child = writer.child(named: component, of: node) else { return nil }
+            switch writer.kind(of: child) {
+            case .directory:
+                parents.append(node)
+                node = child
+            case .symbolicLink:
+                guard walk.follow(linkTargets[child] ?? []) else { return nil }
+                if walk.isAbsolute {
+                    node = writer.root
+                    parents = []
+                }
+            default: return nil
+            }
+        }
+        return writer.child(named: name, of: node)
+    }
+
+    private func isLinkable(_ node: ImageWriter.Node) -> Bool {
+        writer.kind(of: node) != .directory && !whiteouts.contains(node)
+    }
+
+    private func normalise(_ bytes: [UInt8], of entry: TarEntry) throws -> EntryPath {
+        do { return try EntryPath(bytes) } catch {
+            switch error {
+            case .parentReference: throw invalid(entry, "contains '..'; rebuild the archive without it")
+            case .nameTooLong: throw invalid(entry, "has a name longer than 255 bytes")
+            case .tooDeep: throw invalid(entry, "is deeper than 4,096 folders")
+            }
+        }
+    }
+
+    // MARK: Attributes
+
+    private func takeOver(_ entry: TarEntry) -> Attributes {
+        var xattrs: [ExtendedAttribute] = []
+        for (name, value) in entry.xattrs {
+            if OverlayAttribute.isReserved(name) {
+                warnings.add("extended attribute \(String(printable: name)) left out", entry.path)
+            } else if !OverlayAttribute.isStorable(name) {
+                warnings.add(
+                    "extended attribute \(String(printable: name)) has no place in EROFS, left out",
+                    entry.path
+                )
+            } else {
+                xattrs.append(ExtendedAttribute(name: name, value: value))
+            }
+        }
+        return Attributes(
+            permissions: entry.permissions,
+            userID: entry.userID,
+            groupID: entry.groupID,
+            modified: Timestamp(seconds: entry.modifiedSeconds, nanoseconds: entry.modifiedNanoseconds),
+            xattrs: xattrs
+        )
+    }
+
+    private func addAttribute(_ attribute: ExtendedAttribute, to folder: ImageWriter.Node) throws {
+        var attributes = try writer.attributes(of: folder)
+        attributes.xattrs.removeAll { $0.name == attribute.name }
+        attributes.xattrs.append(attribute)
+        try writer.setAttributes(attributes, of: folder)
+    }
+
+    private func invalid(_ entry: TarEntry, _ what: String) -> ImageError {
+        ImageError(.invalidArchive, "\(entry.place) \(what)")
+    }
+}
+
+/// The components of a path still to go, with symbolic links spliced in as they are met.
+private struct Walk {
+    /// The path gone so far, for naming an implied folder.
+    var consumed: String { String(printable: done.joined(separator: [UInt8(ascii: "/")])) }
+    /// Whether the link followed last starts at the root.
+    private(set) var isAbsolute = false
+
+    private var rest: [ArraySlice<UInt8>]
+    private var done: [ArraySlice<UInt8>] = []
+    private var links = 0
+
+    init(_ components: ArraySlice<ArraySlice<UInt8>>) { rest = components.reversed() }
+
+    mutating func next() -> ArraySlice<UInt8>? {
+        guard let name = rest.popLast() else { return nil }
+        if name.elementsEqual("..".utf8) { _ = done.popLast() } else { done.append(name) }
+        return name
+    }
+
+    /// Replaces the component just taken by a link's target; false after 40 links (the kernel's MAXSYMLINKS).
+    mutating func follow(_ target: [UInt8]) -> Bool {
+        links += 1
+        guard links <= 40 else { return false }
+        _ = done.popLast()
+        isAbsolute = target.first == UInt8(ascii: "/")
+        if isAbsolute { done = [] }
+        let parts = target.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
+        rest.append(contentsOf: parts.reversed())
+        return true
+    }
+}
+
+extension TarEntry {
+    /// The entry in words: its path and where its header lies.
+    var place: String { "entry '\(String(printable: path))' at byte \(offset)" }
+}

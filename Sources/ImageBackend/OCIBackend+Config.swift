@@ -1,0 +1,58 @@
+public import EROFS
+public import Store
+public import SystemPackage
+
+extension OCIBackend {
+    /// The OCI backend's configuration. Every path of the backend comes from here.
+    public struct Config: BaseConfig {
+        /// Where everything lies.
+        public var store: StoreLayout
+        /// How layers are written.
+        public var compression: EROFS.Compression
+        /// Layers converted at the same time, over all imports and pulls of this process.
+        public var conversions: Int
+        /// Threads that compress, for each conversion.
+        public var compressionJobs: Int
+        /// How long an image that nothing pins is kept, on the store's clock.
+        public var unpinnedTTL: Duration
+        /// Bounds on what a layer may hold.
+        public var limits: LayerLimits
+
+        /// Creates a configuration.
+        public init(
+            store: StoreLayout,
+            compression: EROFS.Compression = .lz4(clusterSize: 65536),
+            conversions: Int = 2,
+            compressionJobs: Int = 2,
+            unpinnedTTL: Duration = .seconds(24 * 3600),
+            limits: LayerLimits = LayerLimits()
+        ) {
+            self.store = store
+            self.compression = compression
+            self.conversions = conversions
+            self.compressionJobs = compressionJobs
+            self.unpinnedTTL = unpinnedTTL
+            self.limits = limits
+        }
+
+        /// The folder that holds every layer's boot files.
+        public var bootBaseDir: FilePath { store.boot }
+        /// A layer's kernel of that name in `/boot`.
+        public func kernelPath(_ layer: LayerKey, named name: String) -> FilePath {
+            store.bootDirectory(layer).appending(name)
+        }
+        /// A layer's initramfs of that name in `/boot`.
+        public func initrdPath(_ layer: LayerKey, named name: String) -> FilePath {
+            store.bootDirectory(layer).appending(name)
+        }
+
+        /// The options of the writer in one canonical line, as blobs record them.
+        var writerOptions: String {
+            switch compression {
+            case .none: "none"
+            case .lz4(let clusterSize): "lz4,cluster=\(clusterSize)"
+            case .lz4hc(let level, let clusterSize): "lz4hc,level=\(level),cluster=\(clusterSize)"
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+public import GarbageCollection
+public import Logging
+public import OCI
+public import Store
+
+/// Images made of OCI layers, each an EROFS blob in the store.
+public final class OCIBackend: Images {
+    /// Paths and limits.
+    public let configuration: Config
+
+    let store: Store
+    let logger: Logger
+    let slots: ConversionSlots
+
+    /// Creates a backend over a store.
+    public init(config: Config, store: Store, logger: Logger) {
+        configuration = config
+        self.store = store
+        self.logger = logger
+        slots = ConversionSlots(config.conversions)
+    }
+
+    /// `oci`.
+    public var type: String { "oci" }
+
+    /// Always fails: this version has no registry client.
+    ///
+    /// - Throws: ``ImageError`` with the code `unsupported`.
+    public func pull(
+        _ reference: Reference,
+        source: Source,
+        tracker: any Tracker
+    ) async throws(ImageError) -> Image {
+        throw ImageError(
+            .unsupported,
+            "cannot pull \(reference): this version has no registry client; drop the image into the inbox as tar files"
+        )
+    }
+
+    /// The module that collects images nothing wants and blobs no image has.
+    public var gcModule: any Module { ImageCollection(store: store, unpinnedTTL: configuration.unpinnedTTL) }
+
+    /// Registers the module.
+    public func registerGC(_ orchestrator: Orchestrator) async { await orchestrator.register(gcModule) }
+
+    /// Runs store work, turning its errors into ``ImageError``.
+    func withStore<Success>(
+        _ operation: String,
+        _ work: () async throws -> Success
+    ) async throws(ImageError) -> Success {
+        do { return try await work() } catch { throw ImageError(error, during: operation) }
+    }
+}
+
+/// Bounds how many layers are converted at once.
+actor ConversionSlots {
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(_ count: Int) { free = max(1, count) }
+
+    /// Waits for a slot, runs the work, gives the slot to the longest waiting.
+    nonisolated func run<Success: Sendable>(_ work: () async throws -> Success) async throws -> Success {
+        await take()
+        do {
+            let result = try await work()
+            await release()
+            return result
+        } catch {
+            await release()
+            throw error
+        }
+    }
+
+    private func take() async {
+        if free > 0 {
+            free -= 1
+        } else {
+            await withCheckedContinuation { waiting.append($0) }
+        }
+    }
+
+    private func release() {
+        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    }
+}
