@@ -1,0 +1,46 @@
+import Documents
+import OCI
+import Store
+
+/// What is said to people about VMs.
+enum Advice {
+    static func missingImage(_ reference: String) -> String {
+        guard Digest(reference) == nil, Reference.isShortName(reference),
+            let full = Reference.candidates(for: reference).last
+        else { return "the store has no image \(reference); put it into the inbox or the queue" }
+        return
+            "the store has no image localhost/\(reference) and no \(full.description); put it into the inbox, or "
+            + "write the full name \(full.description) here and in the queue"
+    }
+
+    static func heldImage(_ request: VMRequest, bound: Digest, wanted: Digest, moved: Bool) -> String {
+        let what =
+            moved ? "the reference \(request.image) moved to" : "the request now names \(request.image),"
+        return
+            "\(what) \(wanted.short), but the disk was made on \(bound.short); `slipway vm reset \(request.name)` "
+            + "retires the disk and starts on the new image"
+    }
+
+    static func gone(_ binding: VMRecord, onRemove: VMSettings.Removal) -> String {
+        let fate = onRemove == .retain ? "it is kept as retired" : "it is deleted"
+        return "its request \(binding.request) is gone; \(fate) unless that comes back"
+    }
+
+    static func unknownDisk(_ name: String) -> String {
+        "its folder holds a disk that no image is bound to; `slipway vm reset \(name)` retires it"
+    }
+
+    static func unshrunkDisk(size: UInt64, wish: UInt64) -> String {
+        "disk.size is \(ByteCount.text(wish)), but the disk has \(ByteCount.text(size)); disks are never shrunk"
+    }
+
+    static func grownDisk(_ request: VMRequest, size: UInt64, wish: UInt64) -> String {
+        "disk.size is \(ByteCount.text(wish)), but the disk was made with \(ByteCount.text(size)), and growing it is "
+            + "not supported yet; put the old size back, or run `slipway vm reset \(request.name)` for an empty disk"
+    }
+}
+
+extension Digest {
+    /// Enough of it to tell it from others.
+    fileprivate var short: String { "sha256:\(hex.prefix(12))" }
+}
