@@ -1,0 +1,220 @@
+import Foundation
+import Host
+import ImageBackend
+import Logging
+import OCI
+public import Store
+import SystemPackage
+
+extension Inbox {
+    /// Does what a plan says: starts imports in the background, releases what is gone, says what is refused.
+    /// What the store refuses to take is logged, and planned anew by the next pass.
+    public func apply(_ plan: InboxPlan) async {
+        guard !isStopping else { return }
+        self.plan = plan
+        announce("", plan.pause.map { ("paused", $0) }, level: .warning)
+        var imports: [InboxPlan.Import] = []
+        for decision in plan.decisions where !ended.contains(decision.item) {
+            do {
+                if let work = try await carryOut(decision) { imports.append(work) }
+            } catch {
+                logger.error(
+                    "the inbox cannot act on an item",
+                    metadata: ["item": "\(decision.item)", "error": "\(error)"]
+                )
+            }
+        }
+        await change(plan.folderChange)
+        queue.replace(imports.filter { running[$0.item.name] == nil && !ended.contains($0.item.name) })
+        startImports()
+        await reconcileReceipts()
+    }
+
+    /// Carries one decision out, or hands back the import that it asks for.
+    private func carryOut(_ decision: InboxPlan.Decision) async throws -> InboxPlan.Import? {
+        let name = decision.item
+        switch decision.action {
+        case .importing(let work): return work
+        case .cancel:
+            running[name]?.isCancelled = true
+            running[name]?.task.cancel()
+        case .restore(let work, let image):
+            guard try await store.image(image) != nil else {
+                say(
+                    .info,
+                    name,
+                    "its image is gone from the store: importing it again",
+                    ["image": "\(image)"]
+                )
+                return work
+            }
+            try await store.pin(image, by: .inbox(name))
+            say(.info, name, "its image was no longer pinned: pinned again", ["image": "\(image)"])
+        case .consume(let item, let image): try await consume(item, image)
+        case .release(let image): try await release(name, image)
+        case .wait(let item, let until, let code, let message):
+            announce(name, (code, message), level: until == nil ? .info : .debug)
+            await putWaiting(item, code: code, message: message)
+        case .refuse(let item, let code, let message): try await refuse(item, code: code, message: message)
+        case .leaveAlone(let message):
+            // While it was new it may have had a receipt that says so.
+            if announce(name, ("leftAlone", message), level: .info) { await receipts.remove(name) }
+        }
+        return nil
+    }
+
+    /// Remembers what the folder is.
+    private func change(_ change: InboxPlan.FolderChange?) async {
+        guard case .accept(let inode, let since)? = change else { return }
+        do {
+            try await store.setSource(
+                SourceRecord(
+                    source: .inboxFolder,
+                    identity: InboxPlanner.identity(inode),
+                    state: .done,
+                    absentSince: since
+                )
+            )
+        } catch {
+            logger.error("the inbox cannot remember its folder", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Refuses an item: remembered, so that it is said once for each state of the item.
+    private func refuse(_ item: InboxItem, code: String, message: String) async throws {
+        let old = observation?.records[item.name]
+        try await store.setSource(
+            SourceRecord(
+                source: .inbox(item.name),
+                identity: item.memory,
+                digest: old?.digest,
+                image: old?.image,
+                state: .failed,
+                attempts: (old?.attempts ?? 0) + 1,
+                errorCode: code,
+                message: message
+            )
+        )
+        say(.warning, item.name, "refused: \(message)", ["error_code": "\(code)"])
+        await receipts.put(
+            Receipt(
+                item: item.name,
+                state: .failed,
+                errorCode: code,
+                message: message,
+                bytes: .init(input: item.size),
+                attempts: (old?.attempts ?? 0) + 1
+            )
+        )
+    }
+
+    /// Lets go of what a vanished item claimed and pinned.
+    func release(_ name: String, _ image: Digest?) async throws {
+        let unpinned = try await store.release(.inbox(name))
+        try await store.removeSource(.inbox(name))
+        await receipts.remove(name)
+        announced[name] = nil
+        var metadata: Logger.Metadata = [:]
+        if let image { metadata["image"] = "\(image)" }
+        if let reference = try? Reference(fileName: name).description { metadata["ref"] = "\(reference)" }
+        if unpinned.isEmpty {
+            say(.info, name, "gone from the inbox", metadata)
+        } else {
+            let deadline = Date(timeIntervalSinceNow: settings.unpinnedTTL / .seconds(1))
+            metadata["collectedAfter"] = "\(Inbox.text(deadline))"
+            say(
+                .warning,
+                name,
+                "gone from the inbox: its image is no longer pinned and will be collected",
+                metadata
+            )
+        }
+    }
+
+    /// Takes a file whose image is safe out of the spool: first the image is pinned by hand, under the references
+    /// that the item claimed, then the file goes, then the item's own claims. Stopped anywhere in between, the next
+    /// pass goes on from there.
+    func consume(_ item: InboxItem, _ image: Digest) async throws {
+        guard let stored = try await store.image(image) else { return }
+        let source = Source.inbox(item.name)
+        let references = try await store.claims().filter { $0.source == source && $0.image == image }.map(
+            \.reference
+        )
+        try await store.commitImage(stored.record, references: references, source: .hand, replacing: false)
+
+        let path = settings.path
+        let scan = InboxScan(path: path, settled: [item.name: item.stamp])
+        let isRemoved = try await onThread(named: "inbox") { _ in
+            guard let entry = scan.entry(item.name) else { return true }
+            guard entry.item.identity == item.identity else { return false }
+            try Directory.removeTree(path.appending(item.name))
+            try Directory.unlink(path.appending(item.name + InboxName.sidecarEnding))
+            try Directory.synchronize(path)
+            return true
+        }
+        guard isRemoved else { return }
+        try await store.release(source)
+        try await store.removeSource(source)
+        if var receipt = await receipts.read(file: ReceiptName.of(item.name)) {
+            receipt.removed = true
+            await receipts.put(receipt)
+        }
+        say(.info, item.name, "removed from the inbox: its image is pinned by hand", ["image": "\(image)"])
+    }
+
+    /// Asks for another try of an item, whatever became of it.
+    ///
+    /// - Returns: false when nothing is remembered of it: it is new, or not there.
+    @discardableResult
+    public func retry(_ item: String) async throws -> Bool {
+        tried[item] = nil
+        defer { onChange() }
+        return try await Self.retry(item, in: store)
+    }
+
+    /// Asks whichever process runs the inbox for another try; its next pass takes it up.
+    @discardableResult
+    public static func retry(_ item: String, in store: Store) async throws -> Bool {
+        guard var record = try await store.sources().first(where: { $0.source == .inbox(item) }) else {
+            return false
+        }
+        record.state = .waiting
+        record.attempts = 0
+        record.nextTry = nil
+        record.errorCode = nil
+        record.message = nil
+        try await store.setSource(record)
+        return true
+    }
+
+    // MARK: Saying
+
+    /// One line about an item.
+    func say(_ level: Logger.Level, _ item: String, _ message: String, _ metadata: Logger.Metadata = [:]) {
+        logger.log(
+            level: level,
+            "\(message)",
+            metadata: metadata.merging(["item": "inbox/\(item)"]) { old, _ in old }
+        )
+    }
+
+    /// A line about something that lasts: said when it begins, not by every pass.
+    ///
+    /// - Returns: whether it was said.
+    @discardableResult
+    func announce(_ item: String, _ news: (code: String, message: String)?, level: Logger.Level) -> Bool {
+        let key = news.map { "\($0.code): \($0.message)" }
+        guard announced[item] != key else { return false }
+        announced[item] = key
+        guard let news else { return false }
+        if item.isEmpty {
+            logger.log(level: level, "the inbox is \(news.code): \(news.message)")
+        } else {
+            say(level, item, news.message, ["error_code": "\(news.code)"])
+        }
+        return true
+    }
+
+    /// A moment as receipts write it (RFC 3339, UTC).
+    static func text(_ date: Date) -> String { date.ISO8601Format() }
+}

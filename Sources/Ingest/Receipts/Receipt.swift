@@ -1,0 +1,122 @@
+public import OCI
+public import Store
+
+/// What became of an item, as the file `receipts/inbox/ITEM.json` says it.
+public struct Receipt: Sendable, Hashable, Codable {
+    /// A layer of the image.
+    public struct Layer: Sendable, Hashable, Codable {
+        /// SHA-256 of the uncompressed tar.
+        public var diffID: Digest
+        /// The blob's key.
+        public var key: LayerKey
+        /// The blob's size in bytes.
+        public var bytes: UInt64
+
+        /// Creates a layer.
+        public init(diffID: Digest, key: LayerKey, bytes: UInt64) {
+            self.diffID = diffID
+            self.key = key
+            self.bytes = bytes
+        }
+    }
+
+    /// How many bytes it took.
+    public struct Bytes: Sendable, Hashable, Codable {
+        /// Of the item's files.
+        public var input: UInt64
+        /// Read from them.
+        public var read: UInt64?
+        /// Of the blobs that the store did not have before.
+        public var added: UInt64?
+        /// In the blobs, but part of no file: data of entries that a later one replaced.
+        public var dead: UInt64?
+
+        /// Creates a value.
+        public init(input: UInt64, read: UInt64? = nil, added: UInt64? = nil, dead: UInt64? = nil) {
+            self.input = input
+            self.read = read
+            self.added = added
+            self.dead = dead
+        }
+    }
+
+    /// When the last try ran.
+    public struct Timings: Sendable, Hashable, Codable {
+        /// When it began (RFC 3339, UTC).
+        public var started: String
+        /// When it ended; nil while it runs.
+        public var finished: String?
+        /// How long it took, in seconds.
+        public var seconds: Double?
+
+        /// Creates a value.
+        public init(started: String, finished: String? = nil, seconds: Double? = nil) {
+            self.started = started
+            self.finished = finished
+            self.seconds = seconds
+        }
+    }
+
+    /// The version of this form.
+    public static let schemaVersion = 1
+
+    /// The version of the form: ``schemaVersion``.
+    public var schema = Self.schemaVersion
+    /// The item's name.
+    public var item: String
+    /// Where it stands.
+    public var state: SourceRecord.State
+    /// A stable code of what is wrong.
+    public var errorCode: String?
+    /// What is wrong in words, or what is waited for.
+    public var message: String?
+    /// The references it claims.
+    public var references: [String]
+    /// The image's digest.
+    public var digest: Digest?
+    /// The image's layers, bottom first.
+    public var layers: [Layer]
+    /// How many bytes it took.
+    public var bytes: Bytes
+    /// When the last try ran.
+    public var timings: Timings?
+    /// What had to be left out or looks wrong.
+    public var warnings: [String]
+    /// Tries so far.
+    public var attempts: Int
+    /// When it will be tried again (RFC 3339, UTC); nil: not before the item changes.
+    public var nextTry: String?
+    /// Whether the file was removed from the inbox because its image is safe in the store.
+    public var removed: Bool?
+
+    /// Creates a receipt.
+    public init(
+        item: String,
+        state: SourceRecord.State,
+        errorCode: String? = nil,
+        message: String? = nil,
+        references: [String] = [],
+        digest: Digest? = nil,
+        layers: [Layer] = [],
+        bytes: Bytes,
+        timings: Timings? = nil,
+        warnings: [String] = [],
+        attempts: Int = 0,
+        nextTry: String? = nil,
+        removed: Bool? = nil
+    ) {
+        self.item = item
+        self.state = state
+        self.errorCode = errorCode
+        self.message = message
+        self.references = references
+        self.digest = digest
+        self.layers = layers
+        self.bytes = bytes
+        self.timings = timings
+        self.warnings = warnings
+        self.attempts = attempts
+        self.nextTry = nextTry
+        self.removed = removed
+    }
+}
