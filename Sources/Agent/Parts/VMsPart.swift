@@ -1,0 +1,86 @@
+public import Provisioning
+public import Store
+
+/// The VMs as a part of a pass.
+public struct VMsPart: Part {
+    let vms: VMs
+
+    /// Wraps the VMs.
+    public init(_ vms: VMs) { self.vms = vms }
+
+    /// `vms`
+    public var name: String { "vms" }
+
+    /// One step per VM about which something would be done or said anew.
+    public func preview(now: StoreTime) async throws -> [PlannedStep] {
+        let plan = VMs.plan(try await vms.observe(now: now))
+        var steps = plan.steps.map { step in
+            let detail = step.message.isEmpty ? step.reference ?? "" : step.message
+            return PlannedStep(
+                part: name,
+                item: "vm/\(step.name)",
+                action: step.action.rawValue,
+                detail: detail
+            )
+        }
+        steps += plan.problems.map {
+            PlannedStep(part: name, item: "request/\($0.file)", action: "refuse", detail: $0.message)
+        }
+        if let unavailable = plan.unavailable {
+            steps.insert(PlannedStep(part: name, item: "vms", action: "pause", detail: unavailable), at: 0)
+        }
+        return steps
+    }
+
+    /// A pass for every VM.
+    public func reconcile(now: StoreTime) async throws -> Outcome {
+        let done = await vms.apply(VMs.plan(try await vms.observe(now: now)))
+        var outcome = Outcome()
+        outcome.nextLook = await vms.nextDeadline
+        let standing = await vms.standing
+        for status in standing.statuses {
+            let finding = Outcome.Finding(
+                item: "vm/\(status.name)",
+                code: status.reason.rawValue,
+                message: status.message
+            )
+            switch status.phase {
+            case .ready, .retiring: break
+            case .waiting: outcome.waiting.append(finding)
+            case .held, .invalid: outcome.failures.append(finding)
+            }
+        }
+        for problem in standing.problems {
+            outcome.failures.append(
+                Outcome.Finding(
+                    item: "request/\(problem.file)",
+                    code: problem.reason.rawValue,
+                    message: problem.message
+                )
+            )
+        }
+        for file in standing.settling {
+            outcome.underway.append(
+                Outcome.Finding(
+                    item: "request/\(file)",
+                    code: "settling",
+                    message: "it may still be being written"
+                )
+            )
+        }
+        // What the world changed under a step's feet is planned anew at once.
+        for step in done where step.result == .superseded {
+            outcome.underway.append(
+                Outcome.Finding(item: "vm/\(step.name)", code: "superseded", message: step.message)
+            )
+            outcome.nextLook = now
+        }
+        if let unavailable = standing.unavailable {
+            outcome.failures.append(Outcome.Finding(item: "vms", code: "unavailable", message: unavailable))
+        }
+        return outcome
+    }
+
+    /// Nothing of the VMs runs between passes.
+    public func stop() async {}
+}

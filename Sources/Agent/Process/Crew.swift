@@ -1,0 +1,56 @@
+import GarbageCollection
+import Ingest
+import Provisioning
+import Store
+import SystemPackage
+
+/// The parts as they are under the settings of the moment, and who hears of which event.
+actor Crew {
+    private(set) var world: World
+    private(set) var inbox: Inbox
+    private(set) var vms: VMs
+    private let trigger: Trigger
+    private let triesOnce: Bool
+
+    init(_ world: World, trigger: Trigger, triesOnce: Bool) {
+        self.world = world
+        self.trigger = trigger
+        self.triesOnce = triesOnce
+        inbox = world.inbox(triesOnce: triesOnce) { trigger() }
+        vms = world.vms()
+    }
+
+    /// The parts in the order of a pass: images first, so that VMs find them.
+    var parts: [any Part] { [InboxPart(inbox), VMsPart(vms)] }
+
+    /// Makes the parts anew under other settings.
+    func adopt(_ settings: Settings) async {
+        world = await world.under(settings)
+        inbox = world.inbox(triesOnce: triesOnce) { [trigger] in trigger() }
+        vms = world.vms()
+    }
+
+    func collect() async throws -> Orchestrator.Report { try await world.orchestrator.run() }
+
+    /// The folders whose events matter.
+    func watchedFolders() async -> Set<FilePath> {
+        await inbox.watchedFolders.union([world.settings.paths.requests, world.settings.paths.root])
+    }
+
+    /// Takes an event to whom it concerns. False when it concerns nobody.
+    func deliver(_ event: WatchEvent) async -> Bool {
+        let paths = world.settings.paths
+        switch event.folder {
+        case paths.requests:
+            switch event.kind {
+            case .renamedIn, .closedAfterWriting:
+                if let name = event.name?.string { await vms.noteFinished(name) }
+            default: break
+            }
+        // Someone who wants a pass opens and closes the lock file; nothing else in the root is an input.
+        case paths.root: return event.name == paths.agentLock.lastComponent
+        default: await inbox.noteEvent(event)
+        }
+        return true
+    }
+}
