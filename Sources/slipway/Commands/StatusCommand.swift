@@ -1,0 +1,91 @@
+import Agent
+import ArgumentParser
+import Documents
+import OCI
+import Store
+
+/// `slipway status`
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show how inbox and VMs stand.",
+        discussion: """
+            The exit code is 0 if everything asked about is done or ready, 3 if something is not, 4 if an item is \
+            not known. With --wait, it waits for that, and gives up at once on what will not come right by itself.
+            """
+    )
+
+    @Option(help: ArgumentHelp("Wait until all is done or ready, at most this long.", valueName: "seconds"))
+    var wait: DurationArgument?
+
+    @Argument(help: ArgumentHelp("Only these: vm/NAME or inbox/ITEM.", valueName: "item"))
+    var items: [String] = []
+
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        for item in items where !item.hasPrefix("vm/") && !item.hasPrefix("inbox/") {
+            throw ValidationError("'\(item)' is neither vm/NAME nor inbox/ITEM")
+        }
+    }
+
+    func run() async throws {
+        let world = try await Session(options).openExisting()
+        let deadline = ContinuousClock.now + (wait?.duration ?? .zero)
+        var report = try await selected(world)
+        while ContinuousClock.now < deadline, !isOver(report) {
+            try await Task.sleep(for: min(.milliseconds(200), deadline - ContinuousClock.now))
+            report = try await selected(world)
+        }
+        try show(report)
+        let missing = missing(in: report)
+        guard missing.isEmpty else {
+            throw Failure(.notFound, "there is no \(missing.joined(separator: ", no "))")
+        }
+        guard report.isComplete else { throw ExitCode(ExitStatus.partial.rawValue) }
+    }
+
+    private func selected(_ world: World) async throws -> StatusReport {
+        var report = try await world.status()
+        if !items.isEmpty {
+            report.items = report.items.filter { items.contains($0.name) }
+            report.unpinned = []
+            report.conflicts = []
+        }
+        return report
+    }
+
+    private func missing(in report: StatusReport) -> [String] {
+        let known = Set(report.items.map(\.name))
+        return items.filter { !known.contains($0) }
+    }
+
+    private func isOver(_ report: StatusReport) -> Bool {
+        if missing(in: report).isEmpty && report.isComplete { return true }
+        return report.items.contains { $0.isStuck }
+    }
+
+    private func show(_ report: StatusReport) throws {
+        if options.output == .json { return try StandardOutput.write(json: report) }
+        StandardOutput.write("\(report.root): \(report.agentRuns ? "an agent runs" : "no agent runs")\n")
+        if !report.items.isEmpty {
+            var table = Table(.text("ITEM"), .text("STATE"), .text("REASON"), .text("MESSAGE"))
+            for item in report.items {
+                let state = item.running == true ? "\(item.state), running" : item.state
+                table.add(item.name, state, item.reason ?? "", item.message ?? item.reference ?? "")
+            }
+            StandardOutput.write("\n\(table.text)")
+        }
+        for image in report.unpinned {
+            let left = DurationText.text(.seconds(image.secondsLeft))
+            let name = image.references.first ?? image.image.description
+            StandardOutput.write("\n\(name): nothing pins it; it may be collected in \(left)\n")
+        }
+        for conflict in report.conflicts {
+            let others = conflict.sources.dropFirst().map(\.rawValue).joined(separator: ", ")
+            StandardOutput.write(
+                "\n\(conflict.reference): means what \(conflict.sources[0]) says, not \(others)\n"
+            )
+        }
+    }
+}

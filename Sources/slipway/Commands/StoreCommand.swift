@@ -1,0 +1,88 @@
+import Agent
+import ArgumentParser
+import Documents
+import Store
+
+/// `slipway store`
+struct StoreCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "store",
+        abstract: "Check the store and show what it takes.",
+        subcommands: [Verify.self, Usage.self]
+    )
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "verify",
+            abstract: "Read every blob and compare it with its record.",
+            discussion: "The exit code is 3 if a blob is damaged."
+        )
+
+        @OptionGroup var options: GlobalOptions
+
+        func run() async throws {
+            let world = try await Session(options).openExisting()
+            let progress = ScrubProgress()
+            let problems = try await world.store.verifyBlobs { progress.report(read: $0, of: $1) }
+            progress.clear()
+            if options.output == .json {
+                try StandardOutput.write(json: ["schema": 1, "problems": .encoding(problems)])
+            } else if problems.isEmpty {
+                StandardOutput.write("Every blob is as it was written.\n")
+            } else {
+                var table = Table(
+                    .text("LAYER"),
+                    .text("PROBLEM"),
+                    .number("IMAGES"),
+                    .number("VMS"),
+                    .text("MESSAGE")
+                )
+                for problem in problems {
+                    table.add(
+                        problem.key.diffID.short,
+                        problem.kind.rawValue,
+                        "\(problem.images.count)",
+                        "\(problem.vms.count)",
+                        problem.message
+                    )
+                }
+                StandardOutput.write(table.text)
+            }
+            guard problems.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
+        }
+    }
+
+    struct Usage: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "usage",
+            abstract: "Show what the store takes, by kind and by image."
+        )
+
+        @OptionGroup var options: GlobalOptions
+
+        func run() async throws {
+            let world = try await Session(options).openExisting()
+            let usage = try await world.store.usage()
+            if options.output == .json {
+                return StandardOutput.write(json: try JSONValue.encoding(usage).merging(patch: ["schema": 1]))
+            }
+            var facts = Facts()
+            facts.add("Blobs", ByteCount.rounded(usage.blobBytes))
+            facts.add("Boot files", ByteCount.rounded(usage.bootBytes))
+            facts.add("Merged disks", ByteCount.rounded(usage.mergedBytes))
+            facts.add("Work in flight", ByteCount.rounded(usage.tempBytes))
+            facts.add("Downloads", ByteCount.rounded(usage.partialBytes))
+            facts.add("Trash", ByteCount.rounded(usage.trashBytes))
+            facts.add("Index", ByteCount.rounded(usage.indexBytes))
+            var table = Table(.text("IMAGE"), .number("UNIQUE"), .number("SHARED"))
+            for image in usage.images {
+                table.add(
+                    image.digest.short,
+                    ByteCount.rounded(image.uniqueBytes),
+                    ByteCount.rounded(image.sharedBytes)
+                )
+            }
+            StandardOutput.write("\(facts.text)\n\(table.text)")
+        }
+    }
+}

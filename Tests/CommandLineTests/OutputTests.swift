@@ -1,0 +1,108 @@
+import Documents
+import Host
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite("What commands print", .timeLimit(.minutes(2)))
+struct OutputTests {
+    @Test("a plan changes nothing: it says the same twice, and no file of the root differs")
+    func planIsPure() async throws {
+        let program = try Program()
+        #expect(try await program.run("agent", "--once").status == 0)
+        try program.drop()
+        try program.folder.write("{\"image\": \"localhost/web\"}", to: "root/requests/a.json")
+        func files() async throws -> String {
+            try await check(
+                "find",
+                [
+                    program.root.string, "-type", "f", "-not", "-path", "*/store/index*", "-printf",
+                    "%P %s %T@\n",
+                ]
+            )
+        }
+        let before = try await files()
+        let first = try await program.json("plan")
+        let items = first["steps"]?.array?.compactMap { $0["item"]?.string }
+        #expect(items == ["inbox/web.tar", "vm/a"] || items == ["inbox/web.tar"])
+        #expect(try await program.json("plan")["steps"]?.array?.count == items?.count)
+        #expect(try await files() == before)
+    }
+
+    @Test("an import by hand prints the digest, pins, and can be unpinned and deleted")
+    func importByHand() async throws {
+        let program = try Program()
+        let tar = try program.folder.write(Program.layer, to: "layer.tar")
+        let result = try await program.run("image", "import", "hand", tar.string)
+        #expect(result.status == 0, "\(result.errors)")
+        let digest = String(result.output.dropLast())
+        #expect(digest.hasPrefix("sha256:"))
+        let image = try await program.json("image", "inspect", "hand")
+        #expect(image["digest"]?.string == digest)
+        #expect(image["pins"]?.array == ["hand"])
+        #expect(image["layers"]?.array?.count == 1)
+        #expect(try await program.run("image", "unpin", digest).status == 0)
+        #expect(try await program.json("image", "inspect", "hand")["pins"]?.array == [])
+        #expect(try await program.run("image", "rm", String(digest.dropFirst(7).prefix(12))).status == 0)
+        #expect(try await program.run("image", "inspect", "hand").status == 4)
+    }
+
+    @Test("logs are JSON lines with the fields of the convention; stdout stays empty")
+    func jsonLogs() async throws {
+        let program = try Program()
+        try program.drop()
+        let result = try await program.run("agent", "--once", "--log-format", "json")
+        #expect(result.output.isEmpty)
+        let lines = result.errors.split(separator: "\n")
+        #expect(!lines.isEmpty)
+        for line in lines {
+            let value = try Document.parse(Array(line.utf8), file: "stderr", format: .json).jsonValue
+            for field in ["ts", "level", "msg", "component"] {
+                #expect(value[field]?.string != nil, "\(line)")
+            }
+        }
+    }
+
+    @Test("under journald every line begins with its priority")
+    func journal() async throws {
+        let program = try Program()
+        try program.drop([1, 2, 3], as: "bad.tar")
+        let result = try await program.run("agent", "--once", environment: ["JOURNAL_STREAM": "8:1"])
+        #expect(result.status == 3)
+        let lines = result.errors.split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("<3>inbox: ") })
+        #expect(lines.allSatisfy { $0.wholeMatch(of: /<[2-7]>\S.*/) != nil })
+    }
+
+    @Test("config show names every value's origin")
+    func configShow() async throws {
+        let program = try Program()
+        let settings = try await program.json("config", "show")["settings"]?.array ?? []
+        func origin(_ key: String) -> String? {
+            settings.first { $0["key"]?.string == key }?["origin"]?.string
+        }
+        #expect(origin("root") == "--root")
+        #expect(origin("inbox.settle") == "\(program.folder.appending("config.yaml")):1:18")
+        #expect(origin("jobs.downloads") == "default")
+    }
+
+    @Test("status tells a reference that two sources claim, and an image that nothing pins")
+    func statusTells() async throws {
+        let program = try Program()
+        try program.drop()
+        #expect(try await program.run("agent", "--once").status == 0)
+        var tar = TarBuilder()
+        tar.addFile("other", "x")
+        try program.folder.write(tar.finish(), to: "other.tar")
+        #expect(
+            try await program.run("image", "import", "web", program.folder.appending("other.tar").string)
+                .status == 0
+        )
+        let report = try await program.json("status")
+        #expect(report["conflicts"]?[0]?["reference"] == "localhost/web:latest")
+        #expect(report["conflicts"]?[0]?["sources"]?.array?.contains("inbox/web.tar") == true)
+        try Directory.unlink(program.root.appending("inbox").appending("web.tar"))
+        #expect(try await program.run("agent", "--once").status == 0)
+        #expect(try await program.json("status")["unpinned"]?.array?.count == 1)
+    }
+}
