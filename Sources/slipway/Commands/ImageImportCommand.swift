@@ -25,6 +25,14 @@ extension ImageCommand {
         @Argument(help: ArgumentHelp("The tar files, bottom layer first.", valueName: "tar"))
         var files: [String]
 
+        @Option(
+            help: ArgumentHelp(
+                "Which image of an archive of several: a reference, tag or digest in it.",
+                valueName: "ref"
+            )
+        )
+        var select: String?
+
         @OptionGroup var options: GlobalOptions
 
         func validate() throws {
@@ -40,7 +48,7 @@ extension ImageCommand {
             let progress = ProgressLine()
             defer { progress.clear() }
             let image = try await world.images.import(
-                ImportRequest(name: name, inputs: inputs, source: .hand),
+                ImportRequest(name: name, inputs: inputs, select: select, source: .hand),
                 tracker: progress
             )
             progress.clear()

@@ -8,7 +8,7 @@ struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store",
         abstract: "Check the store and show what it takes.",
-        subcommands: [Verify.self, Usage.self]
+        subcommands: [Verify.self, Usage.self, RebuildIndex.self]
     )
 
     struct Verify: AsyncParsableCommand {
@@ -17,6 +17,9 @@ struct StoreCommand: AsyncParsableCommand {
             abstract: "Read every blob and compare it with its record.",
             discussion: "The exit code is 3 if a blob is damaged."
         )
+
+        @Flag(help: "Remove the files of damaged blobs: importing their images again makes them anew.")
+        var repair = false
 
         @OptionGroup var options: GlobalOptions
 
@@ -48,7 +51,41 @@ struct StoreCommand: AsyncParsableCommand {
                 }
                 StandardOutput.write(table.text)
             }
+            if repair {
+                for problem in problems where try await world.store.discardDamagedBlob(problem.key) {
+                    StandardError.write("removed \(problem.path); import its image again\n")
+                }
+            }
             guard problems.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
+        }
+    }
+
+    struct RebuildIndex: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "rebuild-index",
+            abstract: "Make the index anew from the documents beside the content.",
+            discussion: """
+                For an index that is damaged or lost; no agent may run. The exit code is 3 if something could not be \
+                taken over.
+                """
+        )
+
+        @OptionGroup var options: GlobalOptions
+
+        func run() async throws {
+            let session = try Session(options)
+            let paths = session.settings.paths
+            try Ownership.assume(of: paths.store.root, root: session.settings.root)
+            let lock = try AgentLock(paths.agentLock)
+            defer { withExtendedLifetime(lock) {} }
+            let report = try await Store.rebuildIndex(layout: paths.store)
+            if options.output == .json {
+                StandardOutput.write(json: try JSONValue.encoding(report).merging(patch: ["schema": 1]))
+            } else {
+                StandardOutput.write("\(report.blobs) blobs, \(report.images) images, \(report.vms) VMs\n")
+                for problem in report.problems { StandardError.write("\(problem)\n") }
+            }
+            guard report.problems.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
         }
     }
 
