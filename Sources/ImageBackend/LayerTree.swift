@@ -11,24 +11,24 @@ final class LayerTree {
     private(set) var warnings = Warnings()
     /// Whether the root is opaque: nothing below this layer shows. overlayfs ignores the xattr on a root, so this
     /// is recorded and the layers below are not attached.
-    private(set) var hasOpaqueRoot = false
+    var hasOpaqueRoot = false
     /// Folders that entries imply without naming them.
     var impliedDirectories: [String] { implied.values.sorted() }
 
-    private let writer: ImageWriter
-    private let limits: LayerLimits
-    private var entries = 0
-    private var implied: [ImageWriter.Node: String] = [:]
-    private var whiteouts: Set<ImageWriter.Node> = []
-    private var whiteoutsIn: [ImageWriter.Node: Int] = [:]
-    private var opaque: Set<ImageWriter.Node> = []
-    private var linkTargets: [ImageWriter.Node: [UInt8]] = [:]
+    let writer: ImageWriter
+    let limits: LayerLimits
+    var entries = 0
+    var implied: [ImageWriter.Node: String] = [:]
+    var whiteouts: Set<ImageWriter.Node> = []
+    var whiteoutsIn: [ImageWriter.Node: Int] = [:]
+    var opaque: Set<ImageWriter.Node> = []
+    var linkTargets: [ImageWriter.Node: [UInt8]] = [:]
     /// By folder, then name.
-    private var pending: [ImageWriter.Node: [ArraySlice<UInt8>: PendingLink]] = [:]
-    private var pendingCount = 0
+    var pending: [ImageWriter.Node: [ArraySlice<UInt8>: PendingLink]] = [:]
+    var pendingCount = 0
 
     /// A hard link whose target had not come yet.
-    private struct PendingLink {
+    struct PendingLink {
         let order: Int
         let path: [UInt8]
         let target: [UInt8]
@@ -80,7 +80,7 @@ final class LayerTree {
 
     // MARK: Entries
 
-    private func add(
+    func add(
         _ entry: TarEntry,
         named name: ArraySlice<UInt8>,
         in parent: ImageWriter.Node,
@@ -129,7 +129,7 @@ final class LayerTree {
         }
     }
 
-    private func addDirectory(
+    func addDirectory(
         named name: ArraySlice<UInt8>,
         in parent: ImageWriter.Node,
         _ attributes: Attributes
@@ -147,7 +147,7 @@ final class LayerTree {
         if hidesBelow { opaque.insert(node) }
     }
 
-    private func describeRoot(_ entry: TarEntry) throws {
+    func describeRoot(_ entry: TarEntry) throws {
         guard entry.kind == .directory else {
             throw invalid(entry, "names the root, which can only be a folder")
         }
@@ -155,7 +155,7 @@ final class LayerTree {
         try writer.setAttributes(takeOver(entry), of: writer.root)
     }
 
-    private func addHardLink(_ entry: TarEntry, named name: ArraySlice<UInt8>, in parent: ImageWriter.Node)
+    func addHardLink(_ entry: TarEntry, named name: ArraySlice<UInt8>, in parent: ImageWriter.Node)
         throws
     {
         let target = try normalise(entry.linkTarget, of: entry)
@@ -181,7 +181,7 @@ final class LayerTree {
         _ = try writer.addHardLink(named: name, in: parent, to: node)
     }
 
-    private func resolvePendingLinks() throws {
+    func resolvePendingLinks() throws {
         // A link may wait for another link: go round until nothing moves.
         var waiting = pending.flatMap { parent, links in
             links.map { (parent: parent, name: $0.key, link: $0.value) }
@@ -209,178 +209,9 @@ final class LayerTree {
         pending = [:]
     }
 
-    // MARK: Whiteouts
-
-    private func apply(_ whiteout: Whiteout, in parent: ImageWriter.Node, of entry: TarEntry) throws {
-        switch whiteout {
-        case .bookkeeping: break
-        case .invalid: throw invalid(entry, "is a whiteout of nothing")
-        case .opaque:
-            if parent == writer.root { hasOpaqueRoot = true }
-            opaque.insert(parent)
-        case .name(let name):
-            if let real = writer.child(named: name, of: parent) {
-                // The real entry of the same layer wins; a folder then hides what is below it.
-                if writer.kind(of: real) == .directory { opaque.insert(real) }
-                return
-            }
-            if pending[parent]?[name] != nil { return }
-            let node = try writer.addDevice(
-                named: name,
-                in: parent,
-                kind: .characterDevice,
-                major: 0,
-                minor: 0,
-                attributes: Attributes(
-                    permissions: 0,
-                    userID: 0,
-                    groupID: 0,
-                    modified: Timestamp(
-                        seconds: entry.modifiedSeconds,
-                        nanoseconds: entry.modifiedNanoseconds
-                    ),
-                    xattrs: []
-                )
-            )
-            whiteouts.insert(node)
-            whiteoutsIn[parent, default: 0] += 1
-        }
-    }
-
-    /// Makes room for an entry: forgets what is recorded of the one that it replaces.
-    private func clear(_ name: ArraySlice<UInt8>, in parent: ImageWriter.Node) {
-        dropPending(name, in: parent)
-        guard let old = writer.child(named: name, of: parent) else { return }
-        if whiteouts.remove(old) != nil { whiteoutsIn[parent, default: 1] -= 1 }
-        forget(old)
-        writer.remove(old)
-    }
-
-    /// Forgets what is recorded of a node and everything below it.
-    private func forget(_ node: ImageWriter.Node) {
-        var stack = [node]
-        while let next = stack.popLast() {
-            linkTargets[next] = nil
-            implied[next] = nil
-            opaque.remove(next)
-            whiteouts.remove(next)
-            whiteoutsIn[next] = nil
-            guard writer.kind(of: next) == .directory else { continue }
-            writer.forEachChild(of: next) { child, _ in stack.append(child) }
-            pending[next] = nil
-        }
-    }
-
-    private func dropPending(_ name: ArraySlice<UInt8>, in parent: ImageWriter.Node) {
-        if !pending.isEmpty { pending[parent]?[name] = nil }
-    }
-
-    // MARK: Paths
-
-    /// The folder of a path, made where it is missing.
-    private func directory(
-        _ components: ArraySlice<ArraySlice<UInt8>>,
-        of entry: TarEntry
-    ) throws -> ImageWriter.Node {
-        var walk = Walk(components)
-        var node = writer.root
-        var parents: [ImageWriter.Node] = []
-        while let name = walk.next() {
-            if name.elementsEqual("..".utf8) {
-                // Only a symbolic link's target has these; at the root they stay there, as in the kernel.
-                node = parents.popLast() ?? writer.root
-                continue
-            }
-            guard let child = writer.child(named: name, of: node), !whiteouts.contains(child) else {
-                let hidesBelow = writer.child(named: name, of: node) != nil
-                clear(name, in: node)
-                let made = try writer.addDirectory(
-                    named: name,
-                    in: node,
-                    attributes: Attributes(
-                        permissions: 0o755,
-                        userID: 0,
-                        groupID: 0,
-                        modified: Timestamp(
-                            seconds: entry.modifiedSeconds,
-                            nanoseconds: entry.modifiedNanoseconds
-                        ),
-                        xattrs: []
-                    )
-                )
-                implied[made] = walk.consumed
-                if hidesBelow { opaque.insert(made) }
-                parents.append(node)
-                node = made
-                continue
-            }
-            switch writer.kind(of: child) {
-            case .directory:
-                parents.append(node)
-                node = child
-            case .symbolicLink:
-                guard walk.follow(linkTargets[child] ?? []) else {
-                    throw invalid(entry, "goes through more than 40 symbolic links")
-                }
-                if walk.isAbsolute {
-                    node = writer.root
-                    parents = []
-                }
-            default:
-                throw invalid(
-                    entry,
-                    "goes through '\(String(printable: name))', which is no folder in this archive"
-                )
-            }
-        }
-        return node
-    }
-
-    /// What a path names, its last component not followed; nil when there is nothing.
-    private func lookUp(_ path: EntryPath) -> ImageWriter.Node? {
-        guard let name = path.name else { return writer.root }
-        var walk = Walk(path.parent)
-        var node = writer.root
-        var parents: [ImageWriter.Node] = []
-        while let component = walk.next() {
-            if component.elementsEqual("..".utf8) {
-                node = parents.popLast() ?? writer.root
-                continue
-            }
-            guard let child = writer.child(named: component, of: node) else { return nil }
-            switch writer.kind(of: child) {
-            case .directory:
-                parents.append(node)
-                node = child
-            case .symbolicLink:
-                guard walk.follow(linkTargets[child] ?? []) else { return nil }
-                if walk.isAbsolute {
-                    node = writer.root
-                    parents = []
-                }
-            default: return nil
-            }
-        }
-        return writer.child(named: name, of: node)
-    }
-
-    private func isLinkable(_ node: ImageWriter.Node) -> Bool {
-        writer.kind(of: node) != .directory && !whiteouts.contains(node)
-    }
-
-    private func normalise(_ bytes: [UInt8], of entry: TarEntry) throws -> EntryPath {
-        do { return try EntryPath(bytes) } catch {
-            switch error {
-            case .parentReference: throw invalid(entry, "contains '..'; rebuild the archive without it")
-            case .nameTooLong: throw invalid(entry, "has a name longer than 255 bytes")
-            case .tooDeep: throw invalid(entry, "is deeper than 4,096 folders")
-            }
-        }
-    }
-
     // MARK: Attributes
 
-    private func takeOver(_ entry: TarEntry) -> Attributes {
+    func takeOver(_ entry: TarEntry) -> Attributes {
         var xattrs: [ExtendedAttribute] = []
         for (name, value) in entry.xattrs {
             if OverlayAttribute.isReserved(name) {
@@ -403,47 +234,15 @@ final class LayerTree {
         )
     }
 
-    private func addAttribute(_ attribute: ExtendedAttribute, to folder: ImageWriter.Node) throws {
+    func addAttribute(_ attribute: ExtendedAttribute, to folder: ImageWriter.Node) throws {
         var attributes = try writer.attributes(of: folder)
         attributes.xattrs.removeAll { $0.name == attribute.name }
         attributes.xattrs.append(attribute)
         try writer.setAttributes(attributes, of: folder)
     }
 
-    private func invalid(_ entry: TarEntry, _ what: String) -> ImageError {
+    func invalid(_ entry: TarEntry, _ what: String) -> ImageError {
         ImageError(.invalidArchive, "\(entry.place) \(what)")
-    }
-}
-
-/// The components of a path still to go, with symbolic links spliced in as they are met.
-private struct Walk {
-    /// The path gone so far, for naming an implied folder.
-    var consumed: String { String(printable: done.joined(separator: [UInt8(ascii: "/")])) }
-    /// Whether the link followed last starts at the root.
-    private(set) var isAbsolute = false
-
-    private var rest: [ArraySlice<UInt8>]
-    private var done: [ArraySlice<UInt8>] = []
-    private var links = 0
-
-    init(_ components: ArraySlice<ArraySlice<UInt8>>) { rest = components.reversed() }
-
-    mutating func next() -> ArraySlice<UInt8>? {
-        guard let name = rest.popLast() else { return nil }
-        if name.elementsEqual("..".utf8) { _ = done.popLast() } else { done.append(name) }
-        return name
-    }
-
-    /// Replaces the component just taken by a link's target; false after 40 links (the kernel's MAXSYMLINKS).
-    mutating func follow(_ target: [UInt8]) -> Bool {
-        links += 1
-        guard links <= 40 else { return false }
-        _ = done.popLast()
-        isAbsolute = target.first == UInt8(ascii: "/")
-        if isAbsolute { done = [] }
-        let parts = target.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
-        rest.append(contentsOf: parts.reversed())
-        return true
     }
 }
 
