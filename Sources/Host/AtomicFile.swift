@@ -35,6 +35,7 @@ public enum AtomicFile {
         permissions: FilePermissions = FilePermissions(rawValue: 0o640)
     ) throws(FileError) -> Bool {
         let content = Array(bytes)
+        // What cannot be read is not the same, and writing will say what is wrong with it.
         if let old = try? read(path), old == content { return false }
         guard let name = path.lastComponent else { throw FileError("write", path, .isDirectory) }
         let temporary = path.removingLastComponent().appending(
