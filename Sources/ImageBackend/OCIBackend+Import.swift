@@ -242,5 +242,5 @@ extension FileStatus {
     }
 }
 
-/// The version that `slipway version` prints and blobs record.
+/// The product's version: blobs record it, and the command line prints it.
 public let slipwayVersion = "0.1.0"

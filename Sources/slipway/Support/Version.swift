@@ -1,5 +1,7 @@
+import ImageBackend
+
 /// What this program is.
 enum Version {
-    /// The version of the product.
-    static let text = "0.1.0"
+    /// The version of the product, the one that blobs record as their writer's.
+    static let text = slipwayVersion
 }
