@@ -7,20 +7,7 @@ extension ImageReader {
         at offset: UInt64,
         into buffer: UnsafeMutableRawBufferPointer
     ) throws(EROFSError) -> Int {
-        guard [.regular, .directory, .symbolicLink].contains(inode.kind) else {
-            throw .misuse("inode \(inode.nid) has no data")
-        }
-        guard offset < inode.size else { return 0 }
-        let count = Int(min(inode.size - offset, UInt64(buffer.count)))
-        let target = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
-        switch inode.fields.layout {
-        case .flatPlain, .flatInline: try readFlat(inode, offset, target)
-        case .chunkBased: try readChunks(inode, offset, target)
-        case .compressedFull: try readClusters(inode, offset, target)
-        case .compressedCompact:
-            throw .unsupported("inode \(inode.nid) has a compacted index, which is not read here")
-        }
-        return count
+        try DataReader(self, inode).read(at: offset, into: buffer)
     }
 
     /// All bytes of a file, up to a limit beyond which they are an error.
@@ -41,11 +28,13 @@ extension ImageReader {
         of inode: Inode,
         _ body: (UnsafeRawBufferPointer) throws(EROFSError) -> Void
     ) throws(EROFSError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        let data = try DataReader(self, inode)
+        let size = Int(min(inode.size, 1 << 20))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 4096)
         defer { buffer.deallocate() }
         var offset: UInt64 = 0
         while offset < inode.size {
-            let count = try read(inode, at: offset, into: buffer)
+            let count = try data.read(at: offset, into: buffer)
             try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             offset += UInt64(count)
         }
@@ -53,7 +42,7 @@ extension ImageReader {
 
     // MARK: Layouts
 
-    private func readFlat(_ inode: Inode, _ offset: UInt64, _ target: UnsafeMutableRawBufferPointer)
+    func readFlat(_ inode: Inode, _ offset: UInt64, _ target: UnsafeMutableRawBufferPointer)
         throws(EROFSError)
     {
         let blockSize = UInt64(Format.blockSize)
@@ -75,30 +64,24 @@ extension ImageReader {
         )
     }
 
-    private func readChunks(_ inode: Inode, _ offset: UInt64, _ target: UnsafeMutableRawBufferPointer)
+    func readChunks(_ inode: Inode, _ offset: UInt64, _ target: UnsafeMutableRawBufferPointer)
         throws(EROFSError)
     {
-        let format = inode.fields.union
-        guard format & ~0x1F == 0 else {
-            throw .unsupported("inode \(inode.nid) has chunks of the format \(format)")
-        }
-        let bits = UInt64(Format.blockBits) + UInt64(format & 0x1F)
         guard !target.isEmpty else { return }
+        let table = try ChunkTable(self, inode)
+        let bits = table.bits
         let first = offset >> bits
-        let count = Int(((offset + UInt64(target.count) - 1) >> bits) - first) + 1
-        let addresses = try read(align(inode.bodyOffset, to: 4) + first * 4, count * 4)
+        let addresses = try table.addresses(first..<(offset + UInt64(target.count) - 1) >> bits + 1)
         var done = 0
         while done < target.count {
             let position = offset + UInt64(done)
             let within = position & ((1 << bits) - 1)
             let count = Int(min(UInt64(target.count - done), (1 << bits) - within))
             let part = UnsafeMutableRawBufferPointer(rebasing: target[done..<done + count])
-            let entry = Int((position >> bits) - first) * 4
-            let block = addresses.withUnsafeBytes { $0.integer(at: entry, as: UInt32.self) } ?? 0
-            if block == Format.holeAddress {
-                memset(part.baseAddress.unsafelyUnwrapped, 0, count)
-            } else {
+            if let block = addresses[Int((position >> bits) - first)] {
                 try read((UInt64(block) << UInt64(Format.blockBits)) + within, into: part)
+            } else {
+                memset(part.baseAddress.unsafelyUnwrapped, 0, count)
             }
             done += count
         }
