@@ -88,7 +88,10 @@ let package = Package(
                 "Snapshots", log, system,
             ]
         )
-        + room("Ingest", ["CShims", "CInotifyTools", "Host", "OCI", "Store", "ImageBackend", log, system])
+        + room(
+            "Ingest",
+            ["CShims", "CInotifyTools", "Host", "Documents", "OCI", "Store", "ImageBackend", log, system]
+        )
         + room(
             "Agent",
             [

@@ -83,6 +83,21 @@ public struct World: Sendable {
         )
     }
 
+    /// The queue.
+    ///
+    /// - Parameters:
+    ///   - triesOnce: whether each line is tried now, whatever its backoff says, and not again.
+    ///   - onChange: called when a job ended.
+    public func queue(triesOnce: Bool = false, onChange: @escaping @Sendable () -> Void) -> Queue {
+        Queue(
+            settings: settings.queueSettings(triesOnce: triesOnce),
+            store: store,
+            images: images,
+            logger: logger.component("queue"),
+            onChange: onChange
+        )
+    }
+
     /// The VMs.
     public func vms() -> VMs {
         VMs(
@@ -118,6 +133,20 @@ extension Settings {
             unpinnedTTL: gc.unpinnedTTL,
             triesOnce: triesOnce,
             allowsWorldWritable: inbox.allowWorldWritable
+        )
+    }
+
+    func queueSettings(triesOnce: Bool) -> QueueSettings {
+        QueueSettings(
+            path: paths.queue,
+            settle: inbox.settle,
+            refresh: queue.refresh,
+            removeGrace: queue.removeGrace,
+            rescan: inbox.rescan,
+            receipts: paths.queueReceipts,
+            unpinnedTTL: gc.unpinnedTTL,
+            triesOnce: triesOnce,
+            allowsWorldWritable: queue.allowWorldWritable
         )
     }
 

@@ -28,6 +28,30 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
         case io
         /// Not built, or not for this input.
         case unsupported
+        /// The registry wants credentials, or refuses those it got (401).
+        case unauthorized
+        /// The registry knows us and says no (403).
+        case forbidden
+        /// The registry asks for fewer requests (429).
+        case rateLimited
+        /// The registry has trouble (5xx), or answered what makes no sense.
+        case unavailable
+        /// The registry's name leads nowhere, nobody listens, or the connection broke.
+        case unreachable
+        /// This machine has no network that leads to the registry.
+        case offline
+        /// Nothing came from the registry for too long.
+        case stalled
+        /// The registry's certificate is not trusted, or TLS failed otherwise.
+        case tls
+        /// A manifest, index or config breaks the rules of its format.
+        case invalidManifest
+        /// The image does not exist for the platform.
+        case noMatchingPlatform
+        /// The configuration of registries cannot be used.
+        case configuration
+        /// Credentials, or a program that holds them, cannot be used.
+        case credentials
         /// Asked to stop.
         case cancelled
         /// The index failed.
@@ -40,12 +64,15 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
     public var message: String
     /// Whether trying again later may succeed without the input changing.
     public var isTransient: Bool
+    /// How long whoever failed asks to be left alone; nil where it does not say.
+    public var retryAfter: Duration?
 
     /// Creates an error.
-    public init(_ code: Code, _ message: String, isTransient: Bool = false) {
+    public init(_ code: Code, _ message: String, isTransient: Bool = false, retryAfter: Duration? = nil) {
         self.code = code
         self.message = message
         self.isTransient = isTransient
+        self.retryAfter = retryAfter
     }
 
     /// The message.

@@ -26,14 +26,10 @@ public final class OCIBackend: Images {
     /// Always fails: this version has no registry client.
     ///
     /// - Throws: ``ImageError`` with the code `unsupported`.
-    public func pull(
-        _ reference: Reference,
-        source: Source,
-        tracker: any Tracker
-    ) async throws(ImageError) -> Image {
+    public func pull(_ request: PullRequest, tracker: any Tracker) async throws(ImageError) -> Image {
         throw ImageError(
             .unsupported,
-            "cannot pull \(reference): this version has no registry client; drop the image into the inbox as tar files"
+            "cannot pull \(request.reference): this version has no registry client; drop the image into the inbox as tar files"
         )
     }
 

@@ -172,12 +172,12 @@ struct SettingsLoaderTests {
 
     @Test("a setting whose part of the product does not exist yet is a warning, but only off its default")
     func idleSettings() throws {
-        try folder.write("queue: { refresh: 2h, path: queue }\ninbox: { settle: 5s }\n", to: "config.yaml")
+        try folder.write("gc: { maxBytes: 2GiB, lowWater: 80% }\ninbox: { settle: 5s }\n", to: "config.yaml")
         let warnings = try load().warnings
         #expect(warnings.count == 1)
         #expect(
             warnings.first?.hasSuffix(
-                "queue.refresh has no effect yet: the registry client is not part of this version"
+                "gc.maxBytes has no effect yet: collection by size is not part of this version"
             ) == true
         )
     }

@@ -62,7 +62,13 @@ final class InboxFixture: Sendable {
     /// One pass, as if so much time had gone by on the store's clock.
     @discardableResult
     func pass(after time: Duration = .zero) async throws -> InboxPlan {
-        let plan = Inbox.plan(try await inbox.observe(now: try await store.tick() + time))
+        try await pass(at: try await store.tick() + time)
+    }
+
+    /// One pass, as if it were this time on the store's clock.
+    @discardableResult
+    func pass(at time: StoreTime) async throws -> InboxPlan {
+        let plan = Inbox.plan(try await inbox.observe(now: time))
         await inbox.apply(plan)
         return plan
     }
@@ -80,6 +86,11 @@ final class InboxFixture: Sendable {
             }
             try await pass(after: time)
         }
+    }
+
+    /// Waits until nothing runs.
+    func idle() async throws {
+        while await inbox.activity.running > 0 { try await Task.sleep(for: .milliseconds(2)) }
     }
 
     func record(_ item: String) async throws -> SourceRecord? {
@@ -110,7 +121,7 @@ final class LogLines: Sendable, CustomStringConvertible {
     func count(_ part: String) -> Int { lines.withLock { $0.count { $0.contains(part) } } }
 }
 
-private struct LineHandler: LogHandler {
+struct LineHandler: LogHandler {
     let lines: LogLines
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level = .info

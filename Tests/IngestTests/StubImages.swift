@@ -10,6 +10,8 @@ import SystemPackage
 final class StubImages: Images {
     private struct State {
         var requests: [ImportRequest] = []
+        var pulls: [PullRequest] = []
+        var remote: [String: String] = [:]
         var failures: [String: [ImageError]] = [:]
         var hooks: [String: @Sendable () async throws -> Void] = [:]
         var running = 0
@@ -29,7 +31,17 @@ final class StubImages: Images {
     /// How many imports ever ran at once.
     var mostRunning: Int { state.withLock { $0.mostRunning } }
 
-    /// Makes the next imports of an item fail.
+    /// The references of the pulls so far, in order.
+    var pulled: [String] { pulls.map(\.reference.description) }
+    /// The pulls so far.
+    var pulls: [PullRequest] { state.withLock { $0.pulls } }
+
+    /// Puts an image with this content into the registry.
+    func publish(_ reference: String, _ content: String) {
+        state.withLock { $0.remote[reference] = content }
+    }
+
+    /// Makes the next imports of an item, or pulls of a reference, fail.
     func fail(_ item: String, _ errors: ImageError...) { state.withLock { $0.failures[item] = errors } }
 
     /// Runs something in the middle of each import of an item: after its files are read, before the image is there.
@@ -67,7 +79,15 @@ final class StubImages: Images {
             }
             try await hook?()
             try Task.checkCancellation()
-            return try await commit(request, contents, digests)
+            var image = try await commit([request.name], request.source, contents, digests)
+            image.imported = ImportReport(
+                inputDigests: digests,
+                bytesRead: UInt64(contents.reduce(0) { $0 + $1.count }),
+                bytesAdded: 1,
+                deadBytes: 0,
+                warnings: []
+            )
+            return image
         } catch let error as ImageError {
             throw error
         } catch is CancellationError {
@@ -78,7 +98,8 @@ final class StubImages: Images {
     }
 
     private func commit(
-        _ request: ImportRequest,
+        _ references: [String],
+        _ source: Source,
         _ contents: [[UInt8]],
         _ digests: [Digest]
     ) async throws -> Image {
@@ -119,14 +140,14 @@ final class StubImages: Images {
         )
         try await store.commitImage(
             record,
-            references: [request.name],
-            source: request.source,
+            references: references,
+            source: source,
             replacing: true
         )
         await workspace.close()
         let layout = store.layout
         return Image(
-            references: [request.name],
+            references: references,
             digest: record.digest,
             configDigest: record.configDigest,
             platform: record.platform,
@@ -143,22 +164,46 @@ final class StubImages: Images {
             initrd: nil,
             size: 1,
             created: nil,
-            pins: [request.source],
-            boundVMs: [],
-            imported: ImportReport(
-                inputDigests: digests,
-                bytesRead: UInt64(contents.reduce(0) { $0 + $1.count }),
-                bytesAdded: 1,
-                deadBytes: 0,
-                warnings: []
-            )
+            pins: [source],
+            boundVMs: []
         )
     }
 
-    func pull(_ reference: Reference, source: Source, tracker: any Tracker) async throws(ImageError) -> Image
-    {
-        throw ImageError(.unsupported, "the stub pulls nothing")
+    func pull(_ request: PullRequest, tracker: any Tracker) async throws(ImageError) -> Image {
+        let name = request.reference.description
+        let (failure, hook, content) = state.withLock { state in
+            state.pulls.append(request)
+            state.running += 1
+            state.mostRunning = max(state.mostRunning, state.running)
+            let failure = state.failures[name].flatMap { $0.isEmpty ? nil : $0[0] }
+            if failure != nil { state.failures[name]?.removeFirst() }
+            return (failure, state.hooks[name], state.remote[name])
+        }
+        defer { state.withLock { $0.running -= 1 } }
+        if let failure { throw failure }
+        do {
+            try await hook?()
+            try Task.checkCancellation()
+            guard let content else {
+                throw ImageError(.notFound, "the registry has no \(name)")
+            }
+            let digest = Digest.sha256(of: content.utf8)
+            let before = try await store.pins(ofSourcesStartingWith: request.source.rawValue)
+            var image = try await commit(request.references, request.source, [Array(content.utf8)], [digest])
+            image.pulled = PullReport(
+                resolved: image.digest,
+                isUnchanged: before[request.source]?.contains(image.digest) == true,
+                layerBytes: UInt64(content.utf8.count),
+                bytesFetched: UInt64(content.utf8.count)
+            )
+            return image
+        } catch let error as ImageError {
+            throw error
+        } catch is CancellationError {
+            throw ImageError(.cancelled, "cancelled")
+        } catch { throw ImageError(.io, "\(error)") }
     }
+
     func inspect(_ query: String) async throws(ImageError) -> Image? { nil }
     func list() async throws(ImageError) -> [Image] { [] }
     func delete(_ queries: [String]) async throws(ImageError) -> [String] { [] }

@@ -8,6 +8,7 @@ import SystemPackage
 actor Crew {
     private(set) var world: World
     private(set) var inbox: Inbox
+    private(set) var queue: Queue
     private(set) var vms: VMs
     private let trigger: Trigger
     private let triesOnce: Bool
@@ -17,16 +18,18 @@ actor Crew {
         self.trigger = trigger
         self.triesOnce = triesOnce
         inbox = world.inbox(triesOnce: triesOnce) { trigger() }
+        queue = world.queue(triesOnce: triesOnce) { trigger() }
         vms = world.vms()
     }
 
     /// The parts in the order of a pass: images first, so that VMs find them.
-    var parts: [any Part] { [InboxPart(inbox), VMsPart(vms)] }
+    var parts: [any Part] { [InboxPart(inbox), QueuePart(queue), VMsPart(vms)] }
 
     /// Makes the parts anew under other settings.
     func adopt(_ settings: Settings) async {
         world = await world.under(settings)
         inbox = world.inbox(triesOnce: triesOnce) { [trigger] in trigger() }
+        queue = world.queue(triesOnce: triesOnce) { [trigger] in trigger() }
         vms = world.vms()
     }
 
@@ -34,12 +37,15 @@ actor Crew {
 
     /// The folders whose events matter.
     func watchedFolders() async -> Set<FilePath> {
-        await inbox.watchedFolders.union([world.settings.paths.requests, world.settings.paths.root])
+        await inbox.watchedFolders.union([
+            queue.watchedFolder, world.settings.paths.requests, world.settings.paths.root,
+        ])
     }
 
     /// Takes an event to whom it concerns. False when it concerns nobody.
     func deliver(_ event: WatchEvent) async -> Bool {
         let paths = world.settings.paths
+        if event.folder == queue.watchedFolder, await queue.noteEvent(event) { return true }
         switch event.folder {
         case paths.requests:
             switch event.kind {
@@ -49,6 +55,7 @@ actor Crew {
             }
         // Someone who wants a pass opens and closes the lock file; nothing else in the root is an input.
         case paths.root: return event.name == paths.agentLock.lastComponent
+        case queue.watchedFolder: return false
         default: await inbox.noteEvent(event)
         }
         return true

@@ -52,6 +52,10 @@ public struct Settings: Sendable, Hashable {
         public var path: FilePath = "queue"
         /// How often moved tags are looked for.
         public var refresh: Duration = .seconds(3600)
+        /// How long most of the lines must be gone before that is believed.
+        public var removeGrace: Duration = .seconds(600)
+        /// Whether the file may be writable by everyone.
+        public var allowWorldWritable = false
     }
 
     /// `vms`

@@ -12,8 +12,10 @@ extension Settings {
         .duration("inbox.rescan", \.inbox.rescan, atLeast: .seconds(1)),
         .strings("inbox.allowReferences", \.inbox.allowReferences),
         .bool("inbox.allowWorldWritable", \.inbox.allowWorldWritable),
-        .path("queue.path", \.queue.path, awaits: "the registry client"),
-        .duration("queue.refresh", \.queue.refresh, atLeast: .seconds(1), awaits: "the registry client"),
+        .path("queue.path", \.queue.path),
+        .duration("queue.refresh", \.queue.refresh, atLeast: .seconds(1)),
+        .duration("queue.removeGrace", \.queue.removeGrace),
+        .bool("queue.allowWorldWritable", \.queue.allowWorldWritable),
         .path("vms.requests", \.vms.requests),
         .path("vms.path", \.vms.path),
         .choice("vms.onRemove", \.vms.onRemove),
@@ -38,6 +40,6 @@ extension Settings {
         .profiles("boot.profiles", \.boot.profiles),
         .hypervisorVersion("hypervisor.version", \.hypervisor.version),
         .integer("jobs.conversions", \.jobs.conversions, in: 1...64),
-        .integer("jobs.downloads", \.jobs.downloads, in: 1...64, awaits: "the registry client"),
+        .integer("jobs.downloads", \.jobs.downloads, in: 1...64),
     ]
 }

@@ -16,6 +16,8 @@ extension Settings {
         public let vms: FilePath
         /// Receipts of the inbox.
         public let inboxReceipts: FilePath
+        /// Receipts of the queue.
+        public let queueReceipts: FilePath
         /// The store.
         public let store: StoreLayout
         /// Locked by the agent that serves this root.
@@ -31,6 +33,7 @@ extension Settings {
             requests: root.pushing(vms.requests).lexicallyNormalized(),
             vms: root.pushing(vms.path).lexicallyNormalized(),
             inboxReceipts: root.appending("receipts").appending("inbox"),
+            queueReceipts: root.appending("receipts").appending("queue"),
             store: StoreLayout(root: root.appending("store")),
             agentLock: root.appending("agent.lock")
         )

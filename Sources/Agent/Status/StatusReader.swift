@@ -10,7 +10,7 @@ extension World {
     public func status() async throws -> StatusReport {
         let paths = settings.paths
         let now = try await store.tick()
-        let items = try await inboxItems(now: now) + vmItems(now: now)
+        let items = try await inboxItems(now: now) + queueItems(now: now) + vmItems(now: now)
         let images = try await store.images()
         let unpinned = images.compactMap { image -> StatusReport.Unpinned? in
             guard let since = image.unpinnedAt, image.pins.isEmpty, image.boundVMs.isEmpty else { return nil }
@@ -62,6 +62,30 @@ extension World {
             items.append(result)
         }
         return items.sorted { $0.name < $1.name }
+    }
+
+    /// What the queue lists, in the words of the receipts where there are any.
+    private func queueItems(now: StoreTime) async throws -> [StatusReport.Item] {
+        let queue = queue(onChange: {})
+        _ = try await queue.observe(now: now)
+        return try await queue.items().map { item in
+            var result = StatusReport.Item(
+                name: item.source.rawValue,
+                state: item.state.rawValue,
+                reason: item.code,
+                message: item.message,
+                reference: item.reference,
+                image: item.image,
+                attempts: item.attempts
+            )
+            guard let reference = item.reference else { return result }
+            let receipt = try Receipt.read(settings.paths.queueReceipts.appending(ReceiptName.of(reference)))
+            if item.state == .waiting, let receipt, receipt.state == .running {
+                result.state = receipt.state.rawValue
+            }
+            if receipt?.state == item.state { result.nextTry = receipt?.nextTry }
+            return result
+        }
     }
 
     private func vmItems(now: StoreTime) async throws -> [StatusReport.Item] {

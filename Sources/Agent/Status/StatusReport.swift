@@ -5,9 +5,9 @@ public import Store
 public struct StatusReport: Sendable, Codable, Hashable {
     /// An item of an input.
     public struct Item: Sendable, Codable, Hashable {
-        /// `inbox/web.tar`, `vm/web-1`.
+        /// `inbox/web.tar`, `queue/docker.io/library/nginx:1.27`, `vm/web-1`.
         public var name: String
-        /// An inbox item's `waiting`, `running`, `done`, `failed`; a VM's `waiting`, `ready`, `held`, `invalid`,
+        /// Of inbox and queue `waiting`, `running`, `done`, `failed`; a VM's `waiting`, `ready`, `held`, `invalid`,
         /// `retiring`.
         public var state: String
         /// A stable code of why; absent where there is nothing to explain.
@@ -20,7 +20,7 @@ public struct StatusReport: Sendable, Codable, Hashable {
         public var image: Digest?
         /// Whether a hypervisor runs on it; VMs only.
         public var running: Bool?
-        /// Tries so far; inbox items only.
+        /// Tries so far; not of VMs.
         public var attempts: Int?
         /// When it will be tried again (RFC 3339); absent: not before it changes.
         public var nextTry: String?
@@ -57,7 +57,7 @@ public struct StatusReport: Sendable, Codable, Hashable {
     public var root: String
     /// Whether an agent runs on the root.
     public var agentRuns: Bool
-    /// Items of the inbox, then VMs, each by name.
+    /// Items of the inbox by name, lines of the queue in order, then VMs by name.
     public var items: [Item]
     /// Images that nothing pins.
     public var unpinned: [Unpinned]

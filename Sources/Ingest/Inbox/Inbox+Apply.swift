@@ -121,7 +121,7 @@ extension Inbox {
             say(.info, name, "gone from the inbox", metadata)
         } else {
             let deadline = Date(timeIntervalSinceNow: settings.unpinnedTTL / .seconds(1))
-            metadata["collectedAfter"] = "\(Inbox.text(deadline))"
+            metadata["collectedAfter"] = "\(Receipt.text(deadline))"
             say(
                 .warning,
                 name,
@@ -175,16 +175,7 @@ extension Inbox {
     /// Asks whichever process runs the inbox for another try; its next pass takes it up.
     @discardableResult
     public static func retry(_ item: String, in store: Store) async throws -> Bool {
-        guard var record = try await store.sources().first(where: { $0.source == .inbox(item) }) else {
-            return false
-        }
-        record.state = .waiting
-        record.attempts = 0
-        record.nextTry = nil
-        record.errorCode = nil
-        record.message = nil
-        try await store.setSource(record)
-        return true
+        try await store.forgetOutcome(of: .inbox(item))
     }
 
     // MARK: Saying
@@ -214,7 +205,4 @@ extension Inbox {
         }
         return true
     }
-
-    /// A moment as receipts write it (RFC 3339, UTC).
-    static func text(_ date: Date) -> String { date.ISO8601Format() }
 }

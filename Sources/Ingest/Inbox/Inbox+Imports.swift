@@ -29,7 +29,7 @@ extension Inbox {
         )
         announced[name] = nil
         tried[name] = work.item.identity
-        let timings = Receipt.Timings(started: Self.text(Date()))
+        let timings = Receipt.Timings(started: Receipt.text(Date()))
         say(
             .info,
             name,
@@ -169,23 +169,12 @@ extension Inbox {
                 state: .done,
                 references: [work.reference],
                 digest: image,
-                layers: try await layers(of: image),
+                layers: try await store.receiptLayers(of: image),
                 bytes: .init(input: work.item.size),
                 timings: finished(name),
                 attempts: 1
             )
         )
-    }
-
-    /// An image's layers as the store has them; none where there is no image.
-    func layers(of image: Digest?) async throws -> [Receipt.Layer] {
-        guard let image else { return [] }
-        var layers: [Receipt.Layer] = []
-        for layer in try await store.image(image)?.record.layers ?? [] {
-            let size = try await store.blob(layer.key, leasedBy: nil)?.size ?? 0
-            layers.append(Receipt.Layer(diffID: layer.key.diffID, key: layer.key, bytes: size))
-        }
-        return layers
     }
 
     private func recordFailure(_ work: InboxPlan.Import, _ error: ImageError) async throws {
@@ -208,7 +197,7 @@ extension Inbox {
                 message: error.message
             )
         )
-        let nextTry = delay.map { Self.text(Date(timeIntervalSinceNow: $0 / .seconds(1))) }
+        let nextTry = delay.map { Receipt.text(Date(timeIntervalSinceNow: $0 / .seconds(1))) }
         await receipts.put(
             Receipt(
                 item: name,
@@ -240,7 +229,7 @@ extension Inbox {
     private func finished(_ name: String) -> Receipt.Timings? {
         guard let job = running[name] else { return nil }
         var timings = job.timings
-        timings.finished = Self.text(Date())
+        timings.finished = Receipt.text(Date())
         timings.seconds = ((ContinuousClock.now - job.start) / .milliseconds(1)).rounded() / 1000
         return timings
     }

@@ -92,7 +92,7 @@ extension Inbox {
                         message: record.message,
                         references: [try? Reference(fileName: item.name).description].compactMap(\.self),
                         digest: record.image,
-                        layers: try await layers(of: record.image),
+                        layers: try await store.receiptLayers(of: record.image),
                         bytes: .init(input: item.size),
                         attempts: record.attempts
                     )

@@ -1,7 +1,7 @@
 public import OCI
 public import Store
 
-/// What became of an item, as the file `receipts/inbox/ITEM.json` says it.
+/// What became of an item, as the files `receipts/inbox/ITEM.json` and `receipts/queue/REF.json` say it.
 public struct Receipt: Sendable, Hashable, Codable {
     /// A layer of the image.
     public struct Layer: Sendable, Hashable, Codable {
@@ -22,9 +22,9 @@ public struct Receipt: Sendable, Hashable, Codable {
 
     /// How many bytes it took.
     public struct Bytes: Sendable, Hashable, Codable {
-        /// Of the item's files.
+        /// Of the item's files, or of the image's layers as the registry has them.
         public var input: UInt64
-        /// Read from them.
+        /// Read from them; of layers, what came over the network.
         public var read: UInt64?
         /// Of the blobs that the store did not have before.
         public var added: UInt64?
@@ -62,7 +62,7 @@ public struct Receipt: Sendable, Hashable, Codable {
 
     /// The version of the form: ``schemaVersion``.
     public var schema = Self.schemaVersion
-    /// The item's name.
+    /// The item's name; of a line of the queue, its reference.
     public var item: String
     /// Where it stands.
     public var state: SourceRecord.State
@@ -74,6 +74,9 @@ public struct Receipt: Sendable, Hashable, Codable {
     public var references: [String]
     /// The image's digest.
     public var digest: Digest?
+    /// What the reference means at the registry: the digest of an index, or the image's own; nil for what is no
+    /// reference to a registry.
+    public var resolved: Digest?
     /// The image's layers, bottom first.
     public var layers: [Layer]
     /// How many bytes it took.
@@ -84,7 +87,8 @@ public struct Receipt: Sendable, Hashable, Codable {
     public var warnings: [String]
     /// Tries so far.
     public var attempts: Int
-    /// When it will be tried again (RFC 3339, UTC); nil: not before the item changes.
+    /// When it will be tried again (RFC 3339, UTC), or when a moved tag is looked for; nil: not before the item
+    /// changes.
     public var nextTry: String?
     /// Whether the file was removed from the inbox because its image is safe in the store.
     public var removed: Bool?
@@ -97,6 +101,7 @@ public struct Receipt: Sendable, Hashable, Codable {
         message: String? = nil,
         references: [String] = [],
         digest: Digest? = nil,
+        resolved: Digest? = nil,
         layers: [Layer] = [],
         bytes: Bytes,
         timings: Timings? = nil,
@@ -111,6 +116,7 @@ public struct Receipt: Sendable, Hashable, Codable {
         self.message = message
         self.references = references
         self.digest = digest
+        self.resolved = resolved
         self.layers = layers
         self.bytes = bytes
         self.timings = timings

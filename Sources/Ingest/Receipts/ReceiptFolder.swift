@@ -89,6 +89,9 @@ actor ReceiptFolder {
 }
 
 extension Receipt {
+    /// A moment as receipts write it (RFC 3339, UTC).
+    static func text(_ date: Date) -> String { date.ISO8601Format() }
+
     /// The receipt as JSON, keys sorted, with a final newline.
     public func encoded() throws -> [UInt8] {
         let encoder = JSONEncoder()

@@ -8,7 +8,7 @@ import Store
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Show what the next pass would import, render and delete."
+        abstract: "Show what the next pass would import, pull, render and delete."
     )
 
     @OptionGroup var options: GlobalOptions
@@ -17,7 +17,10 @@ struct PlanCommand: AsyncParsableCommand {
         let world = try await Session(options).openExisting()
         let now = try await world.store.tick()
         var steps: [PlannedStep] = []
-        for part in [InboxPart(world.inbox(onChange: {})), VMsPart(world.vms())] as [any Part] {
+        let parts: [any Part] = [
+            InboxPart(world.inbox(onChange: {})), QueuePart(world.queue(onChange: {})), VMsPart(world.vms()),
+        ]
+        for part in parts {
             steps += try await part.preview(now: now)
         }
         let garbage = try await world.orchestrator.run(dryRun: true).candidates

@@ -6,17 +6,17 @@ import Ingest
 struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry",
-        abstract: "Try items of the inbox again now, whatever became of them."
+        abstract: "Try items of the inbox and lines of the queue again now, whatever became of them."
     )
 
-    @Argument(help: ArgumentHelp("Items, as inbox/ITEM.", valueName: "item"))
+    @Argument(help: ArgumentHelp("Items, as inbox/ITEM or queue/REF.", valueName: "item"))
     var items: [String]
 
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        for item in items where !item.hasPrefix("inbox/") {
-            throw ValidationError("'\(item)' is not inbox/ITEM")
+        for item in items where !item.hasPrefix("inbox/") && !item.hasPrefix("queue/") {
+            throw ValidationError("'\(item)' is neither inbox/ITEM nor queue/REF")
         }
     }
 
@@ -24,8 +24,13 @@ struct RetryCommand: AsyncParsableCommand {
         let world = try await Session(options).openExisting()
         var unknown: [String] = []
         for item in items {
-            let name = String(item.dropFirst("inbox/".count))
-            if try await !Inbox.retry(name, in: world.store) { unknown.append(item) }
+            let isKnown =
+                if item.hasPrefix("inbox/") {
+                    try await Inbox.retry(String(item.dropFirst("inbox/".count)), in: world.store)
+                } else {
+                    try await Queue.retry(ItemName.reference(item), in: world.store)
+                }
+            if !isKnown { unknown.append(item) }
         }
         try AgentLock.requestPass(world.settings.paths.agentLock)
         guard unknown.isEmpty else {

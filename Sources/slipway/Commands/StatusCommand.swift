@@ -8,7 +8,7 @@ import Store
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show how inbox and VMs stand.",
+        abstract: "Show how inbox, queue and VMs stand.",
         discussion: """
             The exit code is 0 if everything asked about is done or ready, 3 if something is not, 4 if an item is \
             not known. With --wait, it waits for that, and gives up at once on what will not come right by itself.
@@ -18,14 +18,14 @@ struct StatusCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Wait until all is done or ready, at most this long.", valueName: "seconds"))
     var wait: DurationArgument?
 
-    @Argument(help: ArgumentHelp("Only these: vm/NAME or inbox/ITEM.", valueName: "item"))
+    @Argument(help: ArgumentHelp("Only these: vm/NAME, inbox/ITEM or queue/REF.", valueName: "item"))
     var items: [String] = []
 
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        for item in items where !item.hasPrefix("vm/") && !item.hasPrefix("inbox/") {
-            throw ValidationError("'\(item)' is neither vm/NAME nor inbox/ITEM")
+        for item in items where !["vm/", "inbox/", "queue/"].contains(where: item.hasPrefix) {
+            throw ValidationError("'\(item)' is none of vm/NAME, inbox/ITEM and queue/REF")
         }
     }
 
@@ -48,6 +48,7 @@ struct StatusCommand: AsyncParsableCommand {
     private func selected(_ world: World) async throws -> StatusReport {
         var report = try await world.status()
         if !items.isEmpty {
+            let items = wanted
             report.items = report.items.filter { items.contains($0.name) }
             report.unpinned = []
             report.conflicts = []
@@ -55,9 +56,14 @@ struct StatusCommand: AsyncParsableCommand {
         return report
     }
 
+    /// The items as reports name them.
+    private var wanted: [String] {
+        items.map { $0.hasPrefix("queue/") ? "queue/\(ItemName.reference($0))" : $0 }
+    }
+
     private func missing(in report: StatusReport) -> [String] {
         let known = Set(report.items.map(\.name))
-        return items.filter { !known.contains($0) }
+        return wanted.filter { !known.contains($0) }
     }
 
     private func isOver(_ report: StatusReport) -> Bool {

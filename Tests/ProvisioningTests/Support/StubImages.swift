@@ -40,8 +40,7 @@ final class StubImages: Images {
     func list() async throws(ImageError) -> [Image] { [] }
     func delete(_ queries: [String]) async throws(ImageError) -> [String] { [] }
 
-    func pull(_ reference: Reference, source: Source, tracker: any Tracker) async throws(ImageError) -> Image
-    {
+    func pull(_ request: PullRequest, tracker: any Tracker) async throws(ImageError) -> Image {
         throw ImageError(.unsupported, "no pulling here")
     }
 
