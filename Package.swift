@@ -78,7 +78,7 @@ let package = Package(
         )
         + room(
             "ImageBackend",
-            ["Host", "EROFS", "OCI", "Archives", "GarbageCollection", "Store", log, system]
+            ["Host", "EROFS", "OCI", "Archives", "GarbageCollection", "Store", log, system, subprocess]
         )
         + room("Snapshots", ["Host", "OCI", "Store", log, system, subprocess])
         + room(

@@ -116,7 +116,8 @@ extension Settings {
             store: paths.store,
             compression: store.compression == .none ? .none : .lz4(clusterSize: 65536),
             conversions: jobs.conversions,
-            unpinnedTTL: gc.unpinnedTTL
+            unpinnedTTL: gc.unpinnedTTL,
+            check: store.check == .fsck ? .fsck : .none
         )
     }
 

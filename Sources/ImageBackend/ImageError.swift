@@ -26,6 +26,8 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
         case noSpace
         /// Reading or writing failed otherwise.
         case io
+        /// A new blob did not pass the check before its commit.
+        case checkFailed
         /// Not built, or not for this input.
         case unsupported
         /// The registry wants credentials, or refuses those it got (401).

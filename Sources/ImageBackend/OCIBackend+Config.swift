@@ -1,4 +1,5 @@
 public import EROFS
+public import Host
 public import Store
 public import SystemPackage
 
@@ -17,6 +18,10 @@ extension OCIBackend {
         public var unpinnedTTL: Duration
         /// Bounds on what a layer may hold.
         public var limits: LayerLimits
+        /// What looks at a new blob before it is committed.
+        public var check: BlobCheck
+        /// Where the programs of erofs-utils are looked for.
+        public var search: SearchPath
 
         /// Creates a configuration.
         public init(
@@ -25,7 +30,9 @@ extension OCIBackend {
             conversions: Int = 2,
             compressionJobs: Int = 2,
             unpinnedTTL: Duration = .seconds(24 * 3600),
-            limits: LayerLimits = LayerLimits()
+            limits: LayerLimits = LayerLimits(),
+            check: BlobCheck = .none,
+            search: SearchPath = .process
         ) {
             self.store = store
             self.compression = compression
@@ -33,6 +40,8 @@ extension OCIBackend {
             self.compressionJobs = compressionJobs
             self.unpinnedTTL = unpinnedTTL
             self.limits = limits
+            self.check = check
+            self.search = search
         }
 
         /// The folder that holds every layer's boot files.

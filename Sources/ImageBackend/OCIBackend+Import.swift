@@ -166,6 +166,7 @@ extension OCIBackend {
             try Directory.unlink(output)
             return ImportedLayer(conversion: conversion, blob: known, isNew: false)
         }
+        try await checkBeforeCommit(output, of: key)
         let sha256 = try await onThread(named: "hash") {
             try FileDigest.sha256(of: File.regular(output), cancellation: $0)
         }

@@ -13,6 +13,10 @@ public struct BlobProblem: Sendable, Hashable, Codable {
         case digest
         /// The file cannot be read.
         case unreadable
+        /// The content is what was written, and no sound EROFS image.
+        case structure
+        /// The content is what was written, and fsck.erofs finds fault with it.
+        case fsck
     }
 
     /// The blob.
@@ -29,13 +33,33 @@ public struct BlobProblem: Sendable, Hashable, Codable {
     public var vms: [String]
 }
 
+/// A look at a blob's content beyond its digest.
+public struct BlobExamination: Sendable {
+    /// What is wrong where it finds fault.
+    public var kind: BlobProblem.Kind
+    /// Looks at the file: what is wrong with it in words, naming the file; nil for nothing.
+    public var examine: @Sendable (FilePath) async throws -> String?
+
+    /// Creates an examination.
+    public init(
+        kind: BlobProblem.Kind,
+        examine: @escaping @Sendable (FilePath) async throws -> String?
+    ) {
+        self.kind = kind
+        self.examine = examine
+    }
+}
+
 extension Store {
     /// Reads every blob and compares it with its record: SHA-256 and sizes, boot files' sizes too.
     ///
-    /// - Parameter progress: hears of bytes read and bytes in all, from the reading thread.
+    /// - Parameters:
+    ///   - examinations: further looks at blobs that are what their records say.
+    ///   - progress: hears of bytes read and bytes in all, from the reading thread.
     /// - Returns: what is damaged. ``discardDamagedBlob(_:)`` makes room for a good copy.
     /// - Throws: `CancellationError` when cancelled; ``StoreError`` when the index cannot be read.
     public func verifyBlobs(
+        examinations: [BlobExamination] = [],
         progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
     ) async throws -> [BlobProblem] {
         let records = try await index.read { db in try BlobRow.fetchAll(db) }
@@ -44,7 +68,7 @@ extension Store {
         var problems: [BlobProblem] = []
         for record in records {
             let before = done
-            let problem = try await check(record, progress: { progress(before + $0, total) })
+            let problem = try await check(record, examinations) { progress(before + $0, total) }
             if let problem { problems.append(problem) }
             done += record.size
             progress(done, total)
@@ -52,14 +76,17 @@ extension Store {
         return problems
     }
 
-    /// Removes the files of a blob that ``verifyBlobs(progress:)`` found damaged, and nothing of a sound one. Its row
+    /// Removes the files of a blob that ``verifyBlobs(examinations:progress:)`` found damaged, and nothing of a sound one. Its row
     /// stays, so that images and VMs keep their layers; lookups no longer find it, and converting the layer again
     /// and committing it repairs it. A hypervisor that has the file open goes on with the old one.
     ///
     /// - Returns: whether it was damaged.
-    public func discardDamagedBlob(_ key: LayerKey) async throws -> Bool {
+    public func discardDamagedBlob(
+        _ key: LayerKey,
+        examinations: [BlobExamination] = []
+    ) async throws -> Bool {
         guard let record = try await index.read({ db in try BlobRow.fetch(db, key) }),
-            try await check(record, progress: { _ in }) != nil
+            try await check(record, examinations, progress: { _ in }) != nil
         else { return false }
         let layout = layout
         return try await index.write { db in
@@ -72,11 +99,21 @@ extension Store {
 
     private func check(
         _ record: BlobRecord,
+        _ examinations: [BlobExamination],
         progress: @escaping @Sendable (UInt64) -> Void
     ) async throws -> BlobProblem? {
         let layout = layout
-        let finding = try await onThread(named: "verify-blob") { cancellation in
+        var finding = try await onThread(named: "verify-blob") { cancellation in
             try BlobCheck(layout: layout, record: record).run(cancellation, progress: progress)
+        }
+        for examination in examinations where finding == nil {
+            do {
+                finding = try await examination.examine(layout.blob(record.key)).map {
+                    (examination.kind, $0)
+                }
+            } catch let error as FileError {
+                finding = (.unreadable, error.description)
+            }
         }
         guard let finding else { return nil }
         return try await index.read { db in

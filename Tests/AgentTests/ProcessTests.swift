@@ -72,7 +72,7 @@ struct ProcessTests {
     }
 
     @Test("the doctor names what is wrong and what to do")
-    func doctor() throws {
+    func doctor() async throws {
         var settings = Settings()
         settings.root = folder.path
         settings.store.reserve = 1 << 60
@@ -80,9 +80,16 @@ struct ProcessTests {
         let inbox = folder.appending("inbox")
         try Directory.create(inbox)
         #expect(chmod(inbox.string, 0o777) == 0)
-        let findings = Doctor(settings, environment: ["PATH": folder.path.string]).examine()
+        settings.store.check = .fsck
+        let programs = "#!/bin/sh\necho fsck.erofs 1.4\n"
+        let fsck = try folder.write(programs, to: "fsck.erofs")
+        #expect(chmod(fsck.string, 0o755) == 0)
+        let findings = await Doctor(settings, environment: ["PATH": folder.path.string]).examine()
         func finding(_ subject: String) -> Examination? { findings.first { $0.subject == subject } }
         #expect(finding("space")?.verdict == .bad)
+        #expect(finding("fsck.erofs")?.verdict == .bad)
+        #expect(finding("fsck.erofs")?.message.hasPrefix("\(fsck) is version 1.4, which cannot look") == true)
+        #expect(finding("fsck.erofs")?.message.hasSuffix("(store.check asks for it)") == true)
         #expect(finding("inbox")?.message == "\(inbox) is writable by everyone: chmod o-w \(inbox)")
         #expect(finding("boot profile old")?.verdict == .bad)
         #expect(finding("requests")?.verdict == .good)

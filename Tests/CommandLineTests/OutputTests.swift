@@ -105,4 +105,33 @@ struct OutputTests {
         #expect(try await program.run("agent", "--once").status == 0)
         #expect(try await program.json("status")["unpinned"]?.array?.count == 1)
     }
+
+    @Test(
+        "a store is verified by digest, as images, and by fsck.erofs; a damaged blob is named, and 3 the exit code"
+    )
+    func verify() async throws {
+        let program = try Program()
+        let tar = try program.folder.write(Program.layer, to: "layer.tar")
+        #expect(try await program.run("image", "import", "web", tar.string).status == 0)
+        let sound = try await program.run("store", "verify", "--deep", "--fsck")
+        #expect(sound.status == 0 && sound.output == "Every blob is as it was written.\n", "\(sound.errors)")
+        let layers = try await program.json("image", "inspect", "web")["layers"]
+        let path = FilePath(try #require(layers?[0]?["path"]?.string))
+        let file = try File(path, .readWrite)
+        try [UInt8(1)].withUnsafeBytes { try file.writeAll($0, at: 2000) }
+        let damaged = try await program.run("store", "verify", "--deep")
+        #expect(damaged.status == 3 && damaged.output.contains("digest"))
+    }
+
+    @Test("config check says which program of erofs-utils is missing or too old")
+    func checksErofsUtils() async throws {
+        let program = try Program(settings: "store: { check: fsck }\n")
+        let fsck = try program.folder.write("#!/bin/sh\necho fsck.erofs 1.4\n", to: "programs/fsck.erofs")
+        try File(fsck, .readOnly).setPermissions(FilePermissions(rawValue: 0o755))
+        let path = "\(fsck.removingLastComponent()):/usr/bin:/bin"
+        let result = try await program.run("config", "check", environment: ["PATH": path])
+        #expect(result.status == 0)
+        #expect(result.errors.hasPrefix("warning: store.check: \(fsck) is version 1.4"), "\(result.errors)")
+        #expect(try await program.run("config", "check").errors == "")
+    }
 }

@@ -15,11 +15,18 @@ struct TestBackend {
     let store: Store
     let backend: OCIBackend
 
-    init(unpinnedTTL: Duration = .zero, at root: FilePath? = nil) throws {
+    init(
+        unpinnedTTL: Duration = .zero,
+        at root: FilePath? = nil,
+        check: OCIBackend.BlobCheck = .none,
+        search: SearchPath = .process
+    ) throws {
         folder = try TemporaryDirectory("backend")
         let config = OCIBackend.Config(
             store: StoreLayout(root: root ?? folder.appending("store")),
-            unpinnedTTL: unpinnedTTL
+            unpinnedTTL: unpinnedTTL,
+            check: check,
+            search: search
         )
         try config.ensureDirs()
         store = try Store(layout: config.store)

@@ -30,7 +30,7 @@ extension Settings {
         .choice("store.compression", \.store.compression),
         .kernelVersion("store.guestKernel", \.store.guestKernel, awaits: "formats newer than Linux 5.15"),
         .choice("store.engine", \.store.engine, awaits: "other engines than the native one"),
-        .choice("store.check", \.store.check, awaits: "checks before the commit"),
+        .choice("store.check", \.store.check),
         .size("store.reserve", \.store.reserve),
         .duration("gc.unpinnedTTL", \.gc.unpinnedTTL),
         .percentage("gc.highWater", \.gc.highWater, awaits: "collection by free space"),

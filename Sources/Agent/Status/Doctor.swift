@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import ImageBackend
 import SystemPackage
 
 /// One thing that the host should have, and whether it has.
@@ -24,22 +25,20 @@ public struct Examination: Sendable, Codable, Hashable {
 /// Looks at what of the host the agent depends on.
 public struct Doctor: Sendable {
     let settings: Settings
-    let searchPath: [FilePath]
+    let search: SearchPath
 
     /// A doctor for a host with these settings.
     ///
     /// - Parameter environment: PATH tells where programs are found.
     public init(_ settings: Settings, environment: [String: String]) {
         self.settings = settings
-        searchPath = (environment["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin").split(separator: ":").map {
-            FilePath(String($0))
-        }
+        search = SearchPath(path: environment["PATH"])
     }
 
     /// Looks at everything. Creates and changes nothing.
-    public func examine() -> [Examination] {
-        [kernel(), rootFolder(), fileSystem(), space(), mke2fs(), watches(), leases(), kvm()]
-            + inputFolders() + bootProfiles()
+    public func examine() async -> [Examination] {
+        [kernel(), rootFolder(), fileSystem(), space(), mke2fs()] + (await erofsUtils())
+            + [watches(), leases(), kvm()] + inputFolders() + bootProfiles()
     }
 
     // MARK: The machine
@@ -58,15 +57,40 @@ public struct Doctor: Sendable {
     }
 
     private func mke2fs() -> Examination {
-        for folder in searchPath + ["/usr/sbin", "/sbin"]
-        where access(folder.appending("mke2fs").string, X_OK) == 0 {
-            return Examination(subject: "mke2fs", verdict: .good, message: "\(folder.appending("mke2fs"))")
+        if let path = search.program("mke2fs") {
+            return Examination(subject: "mke2fs", verdict: .good, message: "\(path)")
         }
         return Examination(
             subject: "mke2fs",
             verdict: .bad,
             message: "not found: writable disks need it; install e2fsprogs"
         )
+    }
+
+    /// The programs of erofs-utils that the settings ask for.
+    private func erofsUtils() async -> [Examination] {
+        var examinations: [Examination] = []
+        for requirement in settings.erofsUtils {
+            switch await requirement.look(in: search) {
+            case .success(let tool):
+                examinations.append(
+                    Examination(
+                        subject: tool.program.rawValue,
+                        verdict: .good,
+                        message: "\(tool.path), version \(tool.version)"
+                    )
+                )
+            case .failure(let error):
+                examinations.append(
+                    Examination(
+                        subject: requirement.program.rawValue,
+                        verdict: .bad,
+                        message: "\(error) (\(requirement.setting) asks for it)"
+                    )
+                )
+            }
+        }
+        return examinations
     }
 
     /// Every watched folder takes one watch; an instance is taken per agent (inotify(7)).

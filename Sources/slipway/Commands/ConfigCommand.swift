@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import Documents
+import Foundation
 import SystemPackage
 
 /// `slipway config`
@@ -38,7 +39,7 @@ struct ConfigCommand: AsyncParsableCommand {
         }
     }
 
-    struct Check: ParsableCommand {
+    struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "check",
             abstract: "Check the configuration.",
@@ -48,8 +49,10 @@ struct ConfigCommand: AsyncParsableCommand {
 
         @OptionGroup var options: GlobalOptions
 
-        func run() throws {
-            let loaded = try options.load()
+        func run() async throws {
+            var loaded = try options.load()
+            let environment = ProcessInfo.processInfo.environment
+            loaded.warnings += await loaded.settings.checkHost(environment: environment)
             if options.output == .json {
                 let files = loaded.files.map { JSONValue.string($0.string) }
                 let warnings = loaded.warnings.map { JSONValue.string($0) }

@@ -5,7 +5,7 @@ import Foundation
 import Store
 
 /// `slipway doctor`
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Look at what of this host the agent depends on.",
@@ -14,10 +14,10 @@ struct DoctorCommand: ParsableCommand {
 
     @OptionGroup var options: GlobalOptions
 
-    func run() throws {
+    func run() async throws {
         let settings = try options.load().settings
         try Ownership.assume(of: settings.paths.store.root, root: settings.root)
-        let findings = Doctor(settings, environment: ProcessInfo.processInfo.environment).examine()
+        let findings = await Doctor(settings, environment: ProcessInfo.processInfo.environment).examine()
         if options.output == .json {
             try StandardOutput.write(json: ["schema": 1, "findings": .encoding(findings)])
         } else {

@@ -1,6 +1,8 @@
 import Agent
 import ArgumentParser
 import Documents
+import Host
+import ImageBackend
 import Store
 
 /// `slipway store`
@@ -15,8 +17,17 @@ struct StoreCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "verify",
             abstract: "Read every blob and compare it with its record.",
-            discussion: "The exit code is 3 if a blob is damaged."
+            discussion: """
+                With --deep every blob is also read as a kernel would read it, and all that is compressed in it is \
+                expanded; with --fsck the installed fsck.erofs does so. The exit code is 3 if a blob is damaged.
+                """
         )
+
+        @Flag(help: "Read every blob as an EROFS image too.")
+        var deep = false
+
+        @Flag(help: "Have fsck.erofs check every blob too.")
+        var fsck = false
 
         @Flag(help: "Remove the files of damaged blobs: importing their images again makes them anew.")
         var repair = false
@@ -25,8 +36,13 @@ struct StoreCommand: AsyncParsableCommand {
 
         func run() async throws {
             let world = try await Session(options).openExisting()
+            var examinations: [BlobExamination] = []
+            if deep { examinations.append(.structure) }
+            if fsck { examinations.append(.fsck(try await ErofsTool.fit(.fsck, in: .process))) }
             let progress = ScrubProgress()
-            let problems = try await world.store.verifyBlobs { progress.report(read: $0, of: $1) }
+            let problems = try await world.store.verifyBlobs(examinations: examinations) {
+                progress.report(read: $0, of: $1)
+            }
             progress.clear()
             if options.output == .json {
                 try StandardOutput.write(json: ["schema": 1, "problems": .encoding(problems)])
@@ -52,7 +68,8 @@ struct StoreCommand: AsyncParsableCommand {
                 StandardOutput.write(table.text)
             }
             if repair {
-                for problem in problems where try await world.store.discardDamagedBlob(problem.key) {
+                for problem in problems
+                where try await world.store.discardDamagedBlob(problem.key, examinations: examinations) {
                     StandardError.write("removed \(problem.path); import its image again\n")
                 }
             }

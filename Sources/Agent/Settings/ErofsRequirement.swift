@@ -1,0 +1,35 @@
+import Host
+import ImageBackend
+
+/// A program of erofs-utils that a setting asks for.
+struct ErofsRequirement: Sendable {
+    /// The setting with its value.
+    let setting: String
+    let program: ErofsTool.Program
+
+    /// Finds the program, or says what is missing.
+    func look(in search: SearchPath) async -> Result<ErofsTool, ImageError> {
+        do throws(ImageError) { return .success(try await ErofsTool.fit(program, in: search)) } catch {
+            return .failure(error)
+        }
+    }
+}
+
+extension Settings {
+    /// What the settings ask of erofs-utils.
+    var erofsUtils: [ErofsRequirement] {
+        store.check == .fsck ? [ErofsRequirement(setting: "store.check", program: .fsck)] : []
+    }
+
+    /// What of the host does not meet the settings: one line for each, as ``check(origins:)`` gives for the settings
+    /// themselves.
+    public func checkHost(environment: [String: String]) async -> [String] {
+        var warnings: [String] = []
+        for requirement in erofsUtils {
+            if case .failure(let error) = await requirement.look(in: SearchPath(path: environment["PATH"])) {
+                warnings.append("\(requirement.setting): \(error)")
+            }
+        }
+        return warnings
+    }
+}
