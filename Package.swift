@@ -53,12 +53,14 @@ let package = Package(
         .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
         .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CShims"),
         .target(
             name: "TestSupport",
             dependencies: ["CShims", "Host", "OCI", system, subprocess],
             path: "Tests/TestSupport",
+            exclude: ["Registries/token_server.py", "Registries/faulty_registry.py"],
             swiftSettings: settings
         ),
     ]
@@ -71,6 +73,7 @@ let package = Package(
             "Archives",
             ["CISAL", "CZstd", "CLZ4", "CLZMA", "CBZip2", "CLibArchive", "Host", "OCI", system]
         )
+        + room("Registry", ["CCurl", "Host", "Documents", "OCI", "Archives", log, system, subprocess])
         + room("GarbageCollection", [log])
         + room(
             "Store",

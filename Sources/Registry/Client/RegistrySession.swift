@@ -1,0 +1,245 @@
+import Glibc
+import Host
+import Logging
+import OCI
+
+/// What all requests of a client share: connections, tokens, the health of endpoints.
+final class RegistrySession: Sendable {
+    let configuration: ClientConfiguration
+    let logger: Logger
+    let registries: RegistriesFile
+    let health: EndpointHealth
+    let authenticator: Authenticator
+    private let courier: Courier
+
+    init(_ configuration: ClientConfiguration, logger: Logger) throws(RegistryError) {
+        self.configuration = configuration
+        self.logger = logger
+        let registries = RegistriesFile(configuration.registriesFile, logger: logger)
+        self.registries = registries
+        health = EndpointHealth(now: configuration.time.now)
+        let transport: HTTPTransport
+        do { transport = try HTTPTransport() } catch { throw RegistryError(error) }
+        let courier = Courier(transport: transport, configuration: configuration)
+        self.courier = courier
+        authenticator = Authenticator(
+            finder: CredentialFinder(
+                paths: configuration.credentialFiles,
+                helperTimeout: configuration.helperTimeout,
+                now: configuration.time.now
+            ),
+            now: configuration.time.now
+        ) { request throws(RegistryError) in
+            var request = request
+            request.tls = try registries.current().tls(for: request.url)
+            return try await courier.send(request, subject: "a token", host: request.url.origin)
+        }
+    }
+
+    /// The places to ask for a reference, those left out that did not answer lately, unless none would be left.
+    func endpoints(for reference: Reference) throws(RegistryError) -> [Endpoint] {
+        let all: [Endpoint]
+        do { all = try registries.current().endpoints(for: reference) } catch let error as RegistryError {
+            throw error
+        } catch {
+            throw RegistryError(
+                .configuration,
+                "\(reference): a rewrite in \(configuration.registriesFile) makes '\(printable(error))' of its repository"
+            )
+        }
+        let alive = all.filter { health.isAlive($0.base.origin) }
+        return alive.isEmpty ? all : alive
+    }
+
+    private func printable(_ error: any Error) -> String { (error as? UnusableRewrite)?.to ?? "\(error)" }
+
+    /// Asks one endpoint, says who we are when it wants to know, and follows redirects.
+    ///
+    /// - Returns: the last response, whatever its status.
+    func exchange(_ call: Call, at endpoint: Endpoint, into sink: BlobSink? = nil) async throws(RegistryError)
+        -> HTTPResponse
+    {
+        let registries = try registries.current()
+        // Where a manifest says that a layer is, nobody learns who we are.
+        if call.foreignURL != nil {
+            return try await follow(call, at: endpoint, nil, registries, into: sink).response
+        }
+        let settings = registries.settings(for: endpoint.base)
+        var authorization = try await authenticator.authorization(for: endpoint, settings: settings)
+        // Once for a token that expired, once for one that does not allow enough.
+        for answers in 0...2 {
+            let response = try await follow(call, at: endpoint, authorization, registries, into: sink)
+            health.noteAlive(endpoint.base.origin)
+            guard response.response.status == 401, response.isFromEndpoint else { return response.response }
+            let challenges = Challenge.parse(response.response.headers.all("www-authenticate"))
+            if answers == 2 || challenges.isEmpty || (authorization?.service == nil && authorization != nil) {
+                throw Self.refusal(response.response, call, endpoint, authorization)
+            }
+            let previous = authorization
+            authorization = try await authenticator.answer(
+                challenges,
+                of: endpoint,
+                settings: settings,
+                refused: previous
+            )
+            if let previous, previous.value == authorization?.value {
+                throw Self.refusal(response.response, call, endpoint, authorization)
+            }
+        }
+        throw RegistryError(.unauthorized, "\(call.subject): \(endpoint.name) refuses every token")
+    }
+
+    private static func refusal(
+        _ response: HTTPResponse,
+        _ call: Call,
+        _ endpoint: Endpoint,
+        _ authorization: Authorization?
+    ) -> RegistryError {
+        guard let authorization else {
+            return RegistryError(response, host: endpoint.name, subject: call.subject)
+        }
+        guard let origin = authorization.origin else {
+            return RegistryError(
+                .unauthorized,
+                "\(call.subject): \(endpoint.name) wants credentials (401), and none are written for it: "
+                    + "check the name, or log in with docker, podman or skopeo"
+            )
+        }
+        return RegistryError(
+            .unauthorized,
+            "\(call.subject): \(endpoint.name) refuses the credentials from \(origin) (401); log in again"
+        )
+    }
+
+    private struct Followed {
+        var response: HTTPResponse
+        /// Whether the registry itself answered, and not who it sent us to.
+        var isFromEndpoint: Bool
+    }
+
+    private func follow(
+        _ call: Call,
+        at endpoint: Endpoint,
+        _ authorization: Authorization?,
+        _ registries: RegistriesConfiguration,
+        into sink: BlobSink?
+    ) async throws(RegistryError) -> Followed {
+        var url = call.url(at: endpoint)
+        for hops in 0...Self.redirectLimit {
+            var request = HTTPRequest(method: call.method, url: url, headers: call.headers)
+            let isSameOrigin = url.origin == endpoint.base.origin
+            if isSameOrigin, let authorization {
+                request.headers.append(("Authorization", authorization.value))
+            }
+            request.tls = isSameOrigin ? endpoint.tls : registries.tls(for: url)
+            request.bodyLimit = call.bodyLimit
+            request.mayUseHTTP2 = sink == nil
+            if sink == nil { request.timeouts.total = .seconds(120) }
+            let host = hops == 0 ? endpoint.name : "\(url.authority) (where \(endpoint.name) sends us)"
+            let response = try await courier.send(request, into: sink, subject: call.subject, host: host)
+            guard [301, 302, 303, 307, 308].contains(response.status) else {
+                return Followed(response: response, isFromEndpoint: isSameOrigin)
+            }
+            guard let location = response.headers["location"], let next = HTTPURL(location, relativeTo: url)
+            else {
+                throw RegistryError(
+                    .unavailable,
+                    "\(call.subject): \(host) redirects to nowhere (\(response.status))"
+                )
+            }
+            guard url.scheme == "http" || next.scheme == "https" else {
+                throw RegistryError(
+                    .unavailable,
+                    "\(call.subject): \(host) redirects from HTTPS to plain HTTP (\(next.redacted)), which is not followed"
+                )
+            }
+            url = next
+        }
+        throw RegistryError(
+            .unavailable,
+            "\(call.subject): \(endpoint.name) redirects more than \(Self.redirectLimit) times"
+        )
+    }
+
+    private static let redirectLimit = 5
+
+    /// The wait that a response asks for.
+    func retryAfter(_ response: HTTPResponse) -> Duration? {
+        response.headers["retry-after"].flatMap { RetryAfter.parse($0, now: configuration.time.date()) }
+    }
+}
+
+/// One request to a registry, wherever it is sent.
+struct Call: Sendable {
+    /// What is asked for, in messages.
+    var subject: String
+    var method = HTTPRequest.Method.get
+    /// `manifests` or `blobs`.
+    var kind: String
+    /// A tag or digest.
+    var target: String
+    var headers: [(name: String, value: String)] = []
+    var bodyLimit = 64 << 10
+    /// Another place than the registry, for a layer that has one.
+    var foreignURL: HTTPURL?
+
+    func url(at endpoint: Endpoint) -> HTTPURL { foreignURL ?? endpoint.url(kind, target) }
+}
+
+/// Sends requests with what the configuration has for all of them.
+struct Courier: Sendable {
+    let transport: HTTPTransport
+    let configuration: ClientConfiguration
+
+    func send(
+        _ request: HTTPRequest,
+        into sink: BlobSink? = nil,
+        subject: String,
+        host: String
+    ) async throws(RegistryError) -> HTTPResponse {
+        var request = request
+        request.headers.append(("User-Agent", configuration.userAgent))
+        request.proxy = configuration.proxies.proxy(for: request.url)
+        request.timeouts.connect = configuration.connectTimeout
+        request.timeouts.stall = configuration.stallTimeout
+        if request.proxy == nil, !request.url.isLoopback, !NetworkInterfaces.haveOne {
+            throw RegistryError(
+                .offline,
+                "\(subject): this machine has no network beside its loopback, so \(host) cannot be asked",
+                isTransient: true
+            )
+        }
+        do { return try await transport.send(request, into: sink) } catch {
+            throw RegistryError(error, host: host, subject: subject)
+        }
+    }
+}
+
+/// The machine's network interfaces.
+enum NetworkInterfaces {
+    /// Whether any but the loopback is up and has an address that leads beyond its own link.
+    static var haveOne: Bool {
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return true }
+        defer { freeifaddrs(list) }
+        var next = list
+        while let entry = next?.pointee {
+            next = entry.ifa_next
+            let flags = Int32(bitPattern: entry.ifa_flags)
+            guard flags & Int32(IFF_UP) != 0, flags & Int32(IFF_LOOPBACK) == 0,
+                let address = entry.ifa_addr
+            else { continue }
+            switch Int32(address.pointee.sa_family) {
+            case AF_INET: return true
+            case AF_INET6:
+                // fe80::/10 is on every interface, connected or not.
+                let isLinkLocal = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
+                    withUnsafeBytes(of: address.pointee.sin6_addr) { $0[0] == 0xFE && $0[1] & 0xC0 == 0x80 }
+                }
+                if !isLinkLocal { return true }
+            default: continue
+            }
+        }
+        return false
+    }
+}
