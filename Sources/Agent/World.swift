@@ -117,6 +117,7 @@ extension Settings {
             compression: store.compression == .none ? .none : .lz4(clusterSize: 65536),
             conversions: jobs.conversions,
             unpinnedTTL: gc.unpinnedTTL,
+            engine: store.engine == .mkfs ? .mkfs : .native,
             check: store.check == .fsck ? .fsck : .none
         )
     }

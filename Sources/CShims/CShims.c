@@ -52,6 +52,8 @@ ssize_t shim_copy_file_range(int in, off_t in_offset, int out, off_t out_offset,
 
 int shim_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
 
+int shim_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
 int shim_syncfs(int fd) { return syncfs(fd); }
 
 int shim_statfs(const char *path, int64_t *type, uint64_t *block_size, uint64_t *blocks, uint64_t *available,

@@ -41,6 +41,8 @@ package struct LayerConverter {
         package var inputCompression: Archives.Compression
         /// The blob.
         package var summary: EROFS.Summary
+        /// Who wrote it.
+        package var writer = "slipway \(slipwayVersion)"
         /// Whether nothing below this layer shows.
         package var hasOpaqueRoot: Bool
         /// Folders that entries imply without naming them.

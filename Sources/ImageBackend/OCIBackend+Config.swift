@@ -18,6 +18,8 @@ extension OCIBackend {
         public var unpinnedTTL: Duration
         /// Bounds on what a layer may hold.
         public var limits: LayerLimits
+        /// Who writes blobs.
+        public var engine: Engine
         /// What looks at a new blob before it is committed.
         public var check: BlobCheck
         /// Where the programs of erofs-utils are looked for.
@@ -31,6 +33,7 @@ extension OCIBackend {
             compressionJobs: Int = 2,
             unpinnedTTL: Duration = .seconds(24 * 3600),
             limits: LayerLimits = LayerLimits(),
+            engine: Engine = .native,
             check: BlobCheck = .none,
             search: SearchPath = .process
         ) {
@@ -40,6 +43,7 @@ extension OCIBackend {
             self.compressionJobs = compressionJobs
             self.unpinnedTTL = unpinnedTTL
             self.limits = limits
+            self.engine = engine
             self.check = check
             self.search = search
         }

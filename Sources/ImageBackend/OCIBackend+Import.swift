@@ -132,7 +132,8 @@ extension OCIBackend {
         let output = workspace.path.appending("layer\(position).erofs")
         let bootFolder = workspace.path.appending("boot\(position)")
         let configuration = configuration
-        let (conversion, boot) = try await onThread(named: "convert") { cancellation in
+        let tool = try await engineTool()
+        var (conversion, boot) = try await onThread(named: "convert") { cancellation in
             let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
             let converter = LayerConverter(
                 compression: configuration.compression,
@@ -166,6 +167,7 @@ extension OCIBackend {
             try Directory.unlink(output)
             return ImportedLayer(conversion: conversion, blob: known, isNew: false)
         }
+        if let tool { conversion = try await written(by: tool, conversion, at: output) }
         try await checkBeforeCommit(output, of: key)
         let sha256 = try await onThread(named: "hash") {
             try FileDigest.sha256(of: File.regular(output), cancellation: $0)
@@ -178,7 +180,7 @@ extension OCIBackend {
             entries: Int(clamping: conversion.summary.entries),
             hasOpaqueRoot: conversion.hasOpaqueRoot,
             minimumGuestKernel: conversion.summary.minimumKernel,
-            writer: "slipway \(slipwayVersion)",
+            writer: conversion.writer,
             options: configuration.writerOptions,
             boot: boot,
             impliedDirectories: conversion.impliedDirectories

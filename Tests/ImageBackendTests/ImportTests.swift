@@ -1,3 +1,4 @@
+import EROFS
 import GarbageCollection
 import Host
 import Logging
@@ -18,13 +19,17 @@ struct TestBackend {
     init(
         unpinnedTTL: Duration = .zero,
         at root: FilePath? = nil,
+        compression: EROFS.Compression = .lz4(clusterSize: 65536),
+        engine: OCIBackend.Engine = .native,
         check: OCIBackend.BlobCheck = .none,
         search: SearchPath = .process
     ) throws {
         folder = try TemporaryDirectory("backend")
         let config = OCIBackend.Config(
             store: StoreLayout(root: root ?? folder.appending("store")),
+            compression: compression,
             unpinnedTTL: unpinnedTTL,
+            engine: engine,
             check: check,
             search: search
         )

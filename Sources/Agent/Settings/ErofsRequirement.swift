@@ -18,7 +18,14 @@ struct ErofsRequirement: Sendable {
 extension Settings {
     /// What the settings ask of erofs-utils.
     var erofsUtils: [ErofsRequirement] {
-        store.check == .fsck ? [ErofsRequirement(setting: "store.check", program: .fsck)] : []
+        var requirements: [ErofsRequirement] = []
+        if store.engine == .mkfs {
+            requirements.append(ErofsRequirement(setting: "store.engine", program: .mkfs))
+        }
+        if store.check == .fsck {
+            requirements.append(ErofsRequirement(setting: "store.check", program: .fsck))
+        }
+        return requirements
     }
 
     /// What of the host does not meet the settings: one line for each, as ``check(origins:)`` gives for the settings

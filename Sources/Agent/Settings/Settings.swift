@@ -100,7 +100,10 @@ public struct Settings: Sendable, Hashable {
         /// How file data is compressed.
         public enum Compression: String, Sendable, CaseIterable { case none, lz4 }
         /// Who writes blobs.
-        public enum Engine: String, Sendable, CaseIterable { case native, mkfs }
+        public enum Engine: String, Sendable, CaseIterable {
+            case native
+            case mkfs = "mkfs.erofs"
+        }
         /// What looks at a blob before it is committed.
         public enum Check: String, Sendable, CaseIterable { case none, fsck }
 

@@ -29,7 +29,7 @@ extension Settings {
         .size("vms.defaults.disk.size", \.vms.defaults.diskSize, atLeast: 16 << 20),
         .choice("store.compression", \.store.compression),
         .kernelVersion("store.guestKernel", \.store.guestKernel, awaits: "formats newer than Linux 5.15"),
-        .choice("store.engine", \.store.engine, awaits: "other engines than the native one"),
+        .choice("store.engine", \.store.engine),
         .choice("store.check", \.store.check),
         .size("store.reserve", \.store.reserve),
         .duration("gc.unpinnedTTL", \.gc.unpinnedTTL),

@@ -62,13 +62,22 @@ public struct ErofsTool: Sendable, Hashable {
         try await Self.run(path, arguments)
     }
 
-    private static func run(_ path: FilePath, _ arguments: [String]) async throws(ImageError) -> Outcome {
+    /// Runs it with a descriptor for its input, which is closed here once it runs. Cancelling the task kills it.
+    func run(_ arguments: [String], input: FileDescriptor) async throws(ImageError) -> Outcome {
+        try await Self.run(path, arguments, .fileDescriptor(input, closeAfterSpawningProcess: true))
+    }
+
+    private static func run(
+        _ path: FilePath,
+        _ arguments: [String],
+        _ input: some InputProtocol = .none
+    ) async throws(ImageError) -> Outcome {
         do {
             let result = try await Subprocess.run(
                 .path(path),
                 arguments: Arguments(arguments),
                 environment: .inherit.updating(["LC_ALL": "C"]),
-                input: .none,
+                input: input,
                 output: .string(limit: 1 << 20),
                 error: .string(limit: 1 << 20)
             )
