@@ -26,10 +26,14 @@ public struct ClientConfiguration: Sendable {
     public var stallTimeout = Duration.seconds(30)
     /// How long a credential helper may take.
     public var helperTimeout = Duration.seconds(15)
+    /// Folders that credential helpers are looked for in.
+    public var helperFolders: [FilePath]
     /// What we call ourselves.
     public var userAgent: String
     /// Time and chance.
     public var time = TimeSource.system
+    /// Whether any network leads beyond this machine.
+    var hasNetwork: @Sendable () -> Bool = { NetworkInterfaces.haveOne }
 
     /// Creates a configuration for a process with this environment, from which proxies and the places of credentials
     /// are read.
@@ -44,6 +48,7 @@ public struct ClientConfiguration: Sendable {
         self.registriesFile = registriesFile
         credentialFiles = CredentialPlaces.paths(environment: environment)
         proxies = ProxySettings(environment: environment)
+        helperFolders = (environment["PATH"] ?? "").split(separator: ":").map { FilePath(String($0)) }
         self.downloads = downloads
         self.downloadsPerRegistry = downloadsPerRegistry
         self.allowsForeignLayers = allowsForeignLayers

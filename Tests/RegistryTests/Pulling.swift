@@ -22,8 +22,6 @@ func makeClient(
         firstDelay: .milliseconds(20),
         longestDelay: .milliseconds(50)
     )
-    configuration.stallTimeout = .seconds(1)
-    configuration.connectTimeout = .seconds(2)
     change(&configuration)
     return try RegistryClient(configuration, logger: Logger(label: "test"))
 }

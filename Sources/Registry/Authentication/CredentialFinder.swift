@@ -9,6 +9,7 @@ final class CredentialFinder: Sendable {
     }
 
     private let paths: [FilePath]
+    private let helperFolders: [FilePath]
     private let helperTimeout: Duration
     private let now: @Sendable () -> Int64
     private let fromHelpers = Mutex<[String: Known]>([:])
@@ -16,8 +17,14 @@ final class CredentialFinder: Sendable {
     /// How long the answer of a program is used: its tokens live longer, and asking costs a process.
     private static let helperMemory: Int64 = 300 * 1_000_000_000
 
-    init(paths: [FilePath], helperTimeout: Duration, now: @escaping @Sendable () -> Int64) {
+    init(
+        paths: [FilePath],
+        helperFolders: [FilePath],
+        helperTimeout: Duration,
+        now: @escaping @Sendable () -> Int64
+    ) {
         self.paths = paths
+        self.helperFolders = helperFolders
         self.helperTimeout = helperTimeout
         self.now = now
     }
@@ -53,9 +60,8 @@ final class CredentialFinder: Sendable {
         let key = "\(name) \(server)"
         let time = now()
         if let known = fromHelpers.withLock({ $0[key] }), known.until > time { return known.credentials }
-        let credentials = try await CredentialHelper(name: name, timeout: helperTimeout).credentials(
-            for: server
-        )
+        let helper = CredentialHelper(name: name, folders: helperFolders, timeout: helperTimeout)
+        let credentials = try await helper.credentials(for: server)
         fromHelpers.withLock { $0[key] = Known(credentials: credentials, until: time + Self.helperMemory) }
         return credentials
     }

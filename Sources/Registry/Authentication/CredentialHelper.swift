@@ -1,10 +1,13 @@
 import Documents
+import Glibc
 import Subprocess
 import SystemPackage
 
 /// A program `docker-credential-NAME` that keeps credentials (docker/docker-credential-helpers, "get").
 struct CredentialHelper {
     let name: String
+    /// Where programs are looked for, as PATH has them.
+    let folders: [FilePath]
     let timeout: Duration
 
     /// Asks for the credentials of a host; nil when the program has none.
@@ -16,7 +19,14 @@ struct CredentialHelper {
             )
         }
         let program = "docker-credential-\(name)"
-        let (output, status) = try await run(program, input: server)
+        guard let path = folders.map({ $0.appending(program) }).first(where: { access($0.string, X_OK) == 0 })
+        else {
+            throw RegistryError(
+                .credentials,
+                "\(program), which has the credentials for \(server), is in none of the folders of PATH"
+            )
+        }
+        let (output, status) = try await run(path, input: server)
         guard status.isSuccess else {
             // The protocol has this text for "I know of none".
             if output.contains("credentials not found") { return nil }
@@ -42,16 +52,17 @@ struct CredentialHelper {
     }
 
     private func run(
-        _ program: String,
+        _ program: FilePath,
         input: String
     ) async throws(RegistryError) -> (output: String, status: TerminationStatus) {
         do {
             return try await withThrowingTaskGroup(of: (String, TerminationStatus)?.self) { group in
                 group.addTask {
+                    let question = try Self.filledPipe(input)
                     let result = try await Subprocess.run(
-                        .name(program),
+                        .path(program),
                         arguments: ["get"],
-                        input: .string(input),
+                        input: .fileDescriptor(question, closeAfterSpawningProcess: true),
                         output: .string(limit: 1 << 20),
                         error: .discarded
                     )
@@ -78,6 +89,19 @@ struct CredentialHelper {
             throw RegistryError(.cancelled, "stopped while \(program) was asked", isTransient: true)
         } catch {
             throw RegistryError(.credentials, "\(program) cannot be run: \(Self.printableLine("\(error)"))")
+        }
+    }
+
+    /// A pipe that holds the question before anybody reads: a program that exits without reading cannot break it, and
+    /// so not end us with SIGPIPE.
+    private static func filledPipe(_ text: String) throws -> FileDescriptor {
+        let (readEnd, writeEnd) = try FileDescriptor.pipe()
+        do {
+            try writeEnd.closeAfter { _ = try writeEnd.writeAll(Array("\(text)\n".utf8)) }
+            return readEnd
+        } catch {
+            try readEnd.close()
+            throw error
         }
     }
 

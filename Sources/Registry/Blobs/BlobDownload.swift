@@ -22,7 +22,8 @@ public final class BlobDownload: ByteSource, @unchecked Sendable {
     private let name: String
     private let partial: File?
     private let channel: ByteChannel
-    private let startFetching: @Sendable (_ offset: UInt64) -> Task<Void, Never>
+    /// Holds the place among the downloads, and so goes once it was called.
+    private var startFetching: (@Sendable (_ offset: UInt64) -> Task<Void, Never>)?
     private var fetching: Task<Void, Never>?
     private let hash = SHA256()
     private var position: UInt64 = 0
@@ -46,7 +47,6 @@ public final class BlobDownload: ByteSource, @unchecked Sendable {
         self.partial = partial
         self.channel = channel
         self.cancellation = cancellation
-        startFetching = fetch
         let there = try partial?.status().size ?? 0
         if there > descriptor.size {
             // The beginning of something else.
@@ -55,7 +55,8 @@ public final class BlobDownload: ByteSource, @unchecked Sendable {
         } else {
             resumedBytes = there
         }
-        if resumedBytes == 0, descriptor.size > 0 { fetching = fetch(0) }
+        guard resumedBytes < descriptor.size else { return }
+        if resumedBytes == 0 { fetching = fetch(0) } else { startFetching = fetch }
     }
 
     deinit { stop() }
@@ -86,17 +87,23 @@ public final class BlobDownload: ByteSource, @unchecked Sendable {
     private func next(into buffer: UnsafeMutableRawBufferPointer) throws(RegistryError) -> Int {
         if isComplete { return 0 }
         if position < resumedBytes { return try replay(into: buffer) }
-        if position < descriptor.size, fetching == nil { fetching = startFetching(position) }
-        while position < descriptor.size {
+        if let start = startFetching {
+            fetching = start(position)
+            startFetching = nil
+        }
+        while fetching != nil {
             guard !cancellation.isCancelled else { throw cancelled }
             switch channel.take(into: buffer) {
             case .bytes(let count):
                 try append(UnsafeRawBufferPointer(rebasing: buffer.prefix(count)))
                 return count
             case .failed(let error): throw error
-            case .end: throw mismatch(.sizeMismatch, "ended after \(position) of \(descriptor.size) bytes")
+            case .end: fetching = nil
             case .nothingYet: continue
             }
+        }
+        guard position == descriptor.size else {
+            throw mismatch(.sizeMismatch, "ended after \(position) of \(descriptor.size) bytes")
         }
         let digest = hash.finalize()
         guard digest == descriptor.digest else {

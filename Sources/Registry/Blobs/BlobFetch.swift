@@ -13,16 +13,13 @@ struct BlobFetch: Sendable {
     /// Runs to the blob's end, which the channel is told, or to the error that ends it.
     func run(from offset: UInt64) async {
         do throws(RegistryError) {
-            let start = channel.received
-            while offset + channel.received - start < descriptor.size {
-                if foreignURLs.isEmpty {
-                    try await session.rounds(reference, progress: { channel.received }) {
-                        endpoint throws(RegistryError) in
-                        try await attempt(at: endpoint, foreign: nil, from: offset - start)
-                    }
-                } else {
-                    try await fetchForeign(from: offset - start)
+            if foreignURLs.isEmpty {
+                try await session.rounds(reference, progress: { channel.received }) {
+                    endpoint throws(RegistryError) in
+                    try await attempt(at: endpoint, foreign: nil, from: offset)
                 }
+            } else {
+                try await fetchForeign(from: offset)
             }
             channel.finish(nil)
         } catch { channel.finish(error) }

@@ -1,4 +1,3 @@
-import Glibc
 import Host
 import Logging
 import OCI
@@ -25,6 +24,7 @@ final class RegistrySession: Sendable {
         authenticator = Authenticator(
             finder: CredentialFinder(
                 paths: configuration.credentialFiles,
+                helperFolders: configuration.helperFolders,
                 helperTimeout: configuration.helperTimeout,
                 now: configuration.time.now
             ),
@@ -184,62 +184,4 @@ struct Call: Sendable {
     var foreignURL: HTTPURL?
 
     func url(at endpoint: Endpoint) -> HTTPURL { foreignURL ?? endpoint.url(kind, target) }
-}
-
-/// Sends requests with what the configuration has for all of them.
-struct Courier: Sendable {
-    let transport: HTTPTransport
-    let configuration: ClientConfiguration
-
-    func send(
-        _ request: HTTPRequest,
-        into sink: BlobSink? = nil,
-        subject: String,
-        host: String
-    ) async throws(RegistryError) -> HTTPResponse {
-        var request = request
-        request.headers.append(("User-Agent", configuration.userAgent))
-        request.proxy = configuration.proxies.proxy(for: request.url)
-        request.timeouts.connect = configuration.connectTimeout
-        request.timeouts.stall = configuration.stallTimeout
-        if request.proxy == nil, !request.url.isLoopback, !NetworkInterfaces.haveOne {
-            throw RegistryError(
-                .offline,
-                "\(subject): this machine has no network beside its loopback, so \(host) cannot be asked",
-                isTransient: true
-            )
-        }
-        do { return try await transport.send(request, into: sink) } catch {
-            throw RegistryError(error, host: host, subject: subject)
-        }
-    }
-}
-
-/// The machine's network interfaces.
-enum NetworkInterfaces {
-    /// Whether any but the loopback is up and has an address that leads beyond its own link.
-    static var haveOne: Bool {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { return true }
-        defer { freeifaddrs(list) }
-        var next = list
-        while let entry = next?.pointee {
-            next = entry.ifa_next
-            let flags = Int32(bitPattern: entry.ifa_flags)
-            guard flags & Int32(IFF_UP) != 0, flags & Int32(IFF_LOOPBACK) == 0,
-                let address = entry.ifa_addr
-            else { continue }
-            switch Int32(address.pointee.sa_family) {
-            case AF_INET: return true
-            case AF_INET6:
-                // fe80::/10 is on every interface, connected or not.
-                let isLinkLocal = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
-                    withUnsafeBytes(of: address.pointee.sin6_addr) { $0[0] == 0xFE && $0[1] & 0xC0 == 0x80 }
-                }
-                if !isLinkLocal { return true }
-            default: continue
-            }
-        }
-        return false
-    }
 }

@@ -66,15 +66,25 @@ struct RewriteRule: Sendable {
     func apply(to repository: String) -> String? {
         // Compiled anew: a Regex is not Sendable, and repositories are few. It compiled when the rule was read.
         guard let regex = try? Regex(pattern), repository.contains(regex) else { return nil }
-        return repository.replacing(regex) { match in
-            template.map { part in
-                switch part {
-                case .text(let text): text
-                case .group(let index):
-                    index < match.output.count ? String(match.output[index].substring ?? "") : ""
-                case .named(let name): String(match.output[name]?.substring ?? "")
-                }
-            }.joined()
+        var result = ""
+        var position = repository.startIndex
+        for match in repository.matches(of: regex) {
+            // An empty match right behind another counts for nothing, as in Go: `(.*)` matches once.
+            if match.range.isEmpty, match.range.lowerBound == position, position != repository.startIndex {
+                continue
+            }
+            result += repository[position..<match.range.lowerBound]
+            result += template.map { Self.expand($0, match.output) }.joined()
+            position = match.range.upperBound
+        }
+        return result + repository[position...]
+    }
+
+    private static func expand(_ part: Part, _ output: AnyRegexOutput) -> String {
+        switch part {
+        case .text(let text): text
+        case .group(let index): index < output.count ? String(output[index].substring ?? "") : ""
+        case .named(let name): String(output[name]?.substring ?? "")
         }
     }
 }

@@ -44,7 +44,7 @@ struct HTTPURL: Hashable, Sendable {
         scheme = url.scheme
         host = url.host
         port = url.port
-        hadUserInfo = false
+        hadUserInfo = url.hadUserInfo
         self.path = path
         self.query = query
     }

@@ -24,6 +24,8 @@ final class Transfer: @unchecked Sendable {
 
     /// All headers of a response, in bytes.
     private static let headLimit = 256 << 10
+    /// What is kept of the body of an error, in bytes.
+    private static let errorLimit = 16 << 10
 
     init(
         _ request: HTTPRequest,
@@ -219,6 +221,11 @@ extension Transfer {
             case .full: return Int(CURL_WRITEFUNC_PAUSE)
             case .refused: return 0
             }
+        }
+        guard (200...299).contains(head.status) else {
+            // What a server says of an error is only read by people: its beginning will do.
+            body.append(contentsOf: bytes.prefix(Self.errorLimit - min(body.count, Self.errorLimit)))
+            return bytes.count
         }
         guard body.count + bytes.count <= request.bodyLimit else {
             failure = TransferFailure(

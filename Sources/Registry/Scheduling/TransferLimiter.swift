@@ -27,6 +27,9 @@ final class TransferLimiter: Sendable {
         limitPerRegistry = max(1, perRegistry)
     }
 
+    /// How many wait.
+    var waiting: Int { state.withLock { $0.waiting.values.reduce(0) { $0 + $1.count } } }
+
     /// Waits for a place, which is given back when the permit goes.
     ///
     /// - Throws: `CancellationError` when the task is cancelled while it waits.

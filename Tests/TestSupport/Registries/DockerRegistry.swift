@@ -1,4 +1,5 @@
 import Host
+public import OCI
 public import SystemPackage
 
 /// Debian's docker-registry on a port of its own.
@@ -100,15 +101,26 @@ public final class DockerRegistry: Sendable {
 
     /// The requests that it answered, as `GET /v2/… 200`, in the order of its log.
     public func requests() throws -> [String] {
-        try process.output().split(separator: "\n").compactMap { line in
-            // The combined log format: …] "GET /v2/ HTTP/1.1" 200 2 "" "agent"
+        try accessLog().map { line in
             let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
-            guard parts.count >= 3, parts[1].hasSuffix("HTTP/1.1") || parts[1].hasSuffix("HTTP/2.0") else {
-                return nil
-            }
             let request = parts[1].split(separator: " ").prefix(2).joined(separator: " ")
             return "\(request) \(parts[2].split(separator: " ").first ?? "")"
         }
+    }
+
+    /// The lines of its log that tell of requests, in the combined log format:
+    /// `127.0.0.1 - - [time] "GET /v2/ HTTP/1.1" 200 2 "" "agent"`.
+    public func accessLog() throws -> [String] {
+        try process.output().split(separator: "\n").map(String.init).filter { line in
+            let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+            return parts.count >= 3 && (parts[1].hasSuffix("HTTP/1.1") || parts[1].hasSuffix("HTTP/2.0"))
+        }
+    }
+
+    /// Whether it has a blob on its own disk.
+    public func holds(_ digest: Digest) throws -> Bool {
+        let blobs = folder.appending("storage/docker/registry/v2/blobs/sha256")
+        return try FileStatus.of(blobs.appending("\(digest.hex.prefix(2))/\(digest.hex)/data")) != nil
     }
 
     /// Kills it.

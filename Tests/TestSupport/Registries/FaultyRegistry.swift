@@ -51,6 +51,8 @@ public final class FaultyRegistry: Sendable {
 
     private let folder: TemporaryDirectory
     private let process: ServerProcess
+    /// Served as long as there is somebody to ask for it.
+    private let layout: TestLayout
 
     /// `127.0.0.1:PORT`.
     public var host: String { "127.0.0.1:\(process.port)" }
@@ -59,6 +61,7 @@ public final class FaultyRegistry: Sendable {
     ///
     /// - Parameter access: `basic:USER:PASSWORD`, `bearer:USES` (tokens that are good for so many requests), or nothing.
     public init(_ layout: TestLayout, _ faults: [Fault] = [], access: String = "") async throws {
+        self.layout = layout
         folder = try TemporaryDirectory("faults")
         let rules: [[String: Any]] = faults.map { fault in
             var rule: [String: Any] = fault.fields

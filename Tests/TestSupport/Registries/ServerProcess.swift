@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import Synchronization
 public import SystemPackage
 
 /// A server that runs beside the tests on a port of its own choosing, and goes with the value, or with the tests.
@@ -11,6 +12,7 @@ public final class ServerProcess: Sendable {
     private let folder: TemporaryDirectory
     private let process: pid_t
     private let lifeline: FileDescriptor
+    private let isStopped = Mutex(false)
 
     /// Starts a program and waits until it has said where it listens.
     ///
@@ -32,28 +34,51 @@ public final class ServerProcess: Sendable {
                 if rest.endIndex != digits.endIndex { found = Int(digits) }
             }
         }
-        guard let found else {
+        port = found ?? 0
+        if found == nil {
             let text = String(decoding: try AtomicFile.read(log) ?? [], as: UTF8.self)
-            Self.end(process, lifeline)
+            stop()
             throw CommandFailure(description: "\(program) does not listen: \(text)")
         }
-        port = found
     }
 
-    deinit { stop() }
+    deinit { end() }
 
     /// Kills the server; what comes later finds nobody.
-    public func stop() { Self.end(process, lifeline) }
+    public func stop() {
+        end()
+        // The kernel takes a moment to close what a killed process had open.
+        for _ in 0..<500 where isListening { usleep(10_000) }
+    }
+
+    private var isListening: Bool {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        defer { _ = Glibc.close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(INADDR_LOOPBACK).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
 
     /// Everything that it printed so far.
     public func output() throws -> String { String(decoding: try AtomicFile.read(log) ?? [], as: UTF8.self) }
 
-    private static func end(_ process: pid_t, _ lifeline: FileDescriptor) {
-        // A second call finds the process gone, and the descriptor is not used again before.
-        guard kill(-process, SIGKILL) == 0 else { return }
+    private func end() {
+        // Once: the numbers of the process and of the descriptor may be somebody else's afterwards.
+        guard
+            isStopped.withLock({ stopped in
+                defer { stopped = true }; return !stopped
+            })
+        else { return }
+        kill(-process, SIGKILL)
         var status: Int32 = 0
         waitpid(process, &status, 0)
-        _ = try? lifeline.close()
+        _ = Glibc.close(lifeline.rawValue)
     }
 
     private static func spawn(_ words: [String], output: FilePath) throws -> (pid_t, FileDescriptor) {

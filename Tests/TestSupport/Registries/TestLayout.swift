@@ -74,7 +74,8 @@ public final class TestLayout: Sendable {
     @discardableResult
     public func blob(_ bytes: [UInt8], _ mediaType: MediaType) throws -> Descriptor {
         let digest = Digest.sha256(of: bytes)
-        try folder.write(bytes, to: "blobs/sha256/\(digest.hex)")
+        let name = "blobs/sha256/\(digest.hex)"
+        if try FileStatus.of(folder.appending(name)) == nil { try folder.write(bytes, to: name) }
         return Descriptor(mediaType: mediaType, digest: digest, size: UInt64(bytes.count))
     }
 
