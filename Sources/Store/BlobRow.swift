@@ -93,6 +93,26 @@ extension StoreLayout {
         if try defect(of: record) == nil { return record }
         // What it does not put back stays in the trash for the next collection.
         _ = try Trash.recover(db, self)
-        return try defect(of: record) == nil ? record : nil
+        if try defect(of: record) == nil { return record }
+        return try adoptReplacement(db, of: record)
+    }
+
+    /// Takes over a blob that was moved into its place to replace another by a process that was killed before its row
+    /// was durable. The sidecar, which is moved just before, tells of it.
+    func adoptReplacement(_ db: Database, of old: BlobRecord) throws -> BlobRecord? {
+        guard let bytes = try AtomicFile.read(blobSidecar(old.key)) else { return nil }
+        let new: BlobRecord
+        do { new = try JSON.decode(BlobSidecar.self, from: bytes).record } catch is DecodingError {
+            return nil
+        }
+        guard new.key == old.key, new != old, try defect(of: new) == nil else { return nil }
+        try db.execute(
+            sql: "UPDATE blobs SET sha256 = ?, size = ?, boot_size = ?, record = ? WHERE key = ?",
+            arguments: [
+                new.sha256.hex, Int64(new.size), Int64(new.bootSize), try JSON.text(new), new.key.description,
+            ]
+        )
+        try Sidecars.markBlobs(diffID: new.key.diffID, db)
+        return new
     }
 }

@@ -11,11 +11,15 @@ extension Store {
     public func blob(_ key: LayerKey, leasedBy workspace: Workspace?) async throws -> BlobRecord? {
         let layout = layout
         guard let workspace else {
-            return try await index.read { db in
-                guard let record = try BlobRow.fetch(db, key), try layout.defect(of: record) == nil else {
-                    return nil
-                }
-                return record
+            let (found, isIntact) = try await index.read { db in
+                let record = try BlobRow.fetch(db, key)
+                return (record, try record.map { try layout.defect(of: $0) == nil } ?? true)
+            }
+            if isIntact { return found }
+            return try await index.write { db in
+                guard let record = try BlobRow.fetch(db, key) else { return nil }
+                if try layout.defect(of: record) == nil { return record }
+                return try layout.adoptReplacement(db, of: record)
             }
         }
         return try await index.write { db in
@@ -45,13 +49,16 @@ extension Store {
     ///   - file: the EROFS image in the workspace.
     ///   - bootDirectory: a folder in the workspace with kernels and initramfs under their own names; nil for none.
     ///   - compressed: the digest of the compressed bytes it came from, where that differs from the diffID.
+    ///   - isObsolete: whether a sound blob that is there already is to be replaced. Who has the old file open goes on
+    ///     with it.
     /// - Throws: ``StoreError``: `invalidFile` when the files are not what the record says, `noSpace`, `io`.
     public func commitBlob(
         _ record: BlobRecord,
         file: FilePath,
         bootDirectory: FilePath?,
         compressed: Digest?,
-        in workspace: Workspace
+        in workspace: Workspace,
+        replacing isObsolete: @escaping @Sendable (BlobRecord) -> Bool = { _ in false }
     ) async throws -> BlobRecord {
         let (layout, clock) = (layout, clock)
         let pending = try await translating {
@@ -68,10 +75,12 @@ extension Store {
         }
         let result = try await index.write { db in
             let winner: BlobRecord
-            if let first = try layout.intactBlob(db, record.key) {
+            if let first = try layout.intactBlob(db, record.key), !isObsolete(first) {
                 winner = first
             } else {
                 try pending.move(layout)
+                // The new sidecar knows one digest of the compressed layer; there may be more.
+                try Sidecars.markBlobs(diffID: record.key.diffID, db)
                 try BlobRow.put(db, record, bootSize: record.bootSize, at: try clock.advance(db))
                 winner = record
             }

@@ -51,6 +51,56 @@ struct CommitTests {
         #expect(leases == [first.id, second.id].sorted())
     }
 
+    @Test("a sound blob is replaced only when asked for, and keeps the other digests it is known by")
+    func replaces() async throws {
+        let workspace = try await store.openWorkspace("import")
+        let gzip = Digest.sha256(of: [1])
+        let old = try await fixture.commit("a", compressed: gzip, in: workspace)
+        let (new, file) = try newer(than: old, in: workspace)
+        let answer = try await store.commitBlob(
+            new,
+            file: file,
+            bootDirectory: nil,
+            compressed: nil,
+            in: workspace
+        ) { $0.writer != "newer" }
+        #expect(answer == new)
+        #expect(try await store.blob(old.key, leasedBy: nil) == new)
+        #expect(try await store.verifyBlobs() == [])
+        let sidecar = try #require(try AtomicFile.read(layout.blobSidecar(old.key)))
+        #expect(try JSON.decode(BlobSidecar.self, from: sidecar).compressed == [gzip])
+    }
+
+    @Test(
+        "a replacement whose process was killed before its row was durable counts, with a lease and without"
+    )
+    func adoptsReplacement() async throws {
+        let workspace = try await store.openWorkspace("import")
+        let old = try await fixture.commit("a", in: workspace)
+        let (new, file) = try newer(than: old, in: workspace)
+        let sidecar = workspace.path.appending("sidecar")
+        try StoreFixture.write(try JSON.encode(BlobSidecar(record: new, compressed: [])), to: sidecar)
+        // As far as the killed process came.
+        try Directory.rename(sidecar, to: layout.blobSidecar(old.key))
+        #expect(try await store.blob(old.key, leasedBy: nil) == old)
+        try Directory.rename(file, to: layout.blob(old.key))
+        #expect(try await store.blob(old.key, leasedBy: nil) == new)
+        #expect(try await store.blob(old.key, leasedBy: workspace) == new)
+        #expect(try await store.verifyBlobs() == [])
+    }
+
+    /// The same layer written otherwise, its file in the workspace.
+    private func newer(than old: BlobRecord, in workspace: Workspace) throws -> (BlobRecord, FilePath) {
+        let content = StoreFixture.content("written anew")
+        var new = old
+        new.sha256 = .sha256(of: content)
+        new.size = UInt64(content.count)
+        new.writer = "newer"
+        let file = workspace.path.appending("newer")
+        try StoreFixture.write(content, to: file)
+        return (new, file)
+    }
+
     @Test("files that are not what the record says are refused and nothing is committed")
     func refusesWrongFiles() async throws {
         let workspace = try await store.openWorkspace("import")

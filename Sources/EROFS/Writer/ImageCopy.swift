@@ -1,0 +1,133 @@
+/// Writes the tree of an image anew, with options of its own: the same names, attributes and bytes, and inodes in the
+/// same order. What the old image had besides, replaced files and shared data, is left behind.
+public struct ImageCopy {
+    /// A name in the image, and the item of the folder that it lies in.
+    private struct Item {
+        let number: UInt32
+        let nid: UInt64
+        let folder: Int
+        let name: [UInt8]
+        var node: ImageWriter.Node?
+    }
+
+    private static let blockOfZeros = 1 << 20
+
+    private let image: ImageReader
+    private let writer: ImageWriter
+    private var items: [Item] = []
+    /// The nodes of inodes with several names.
+    private var nodes: [UInt64: ImageWriter.Node] = [:]
+
+    /// Writes the tree of an image into a writer that has nothing yet. The caller finishes it.
+    ///
+    /// Memory is taken for every name, some hundred bytes.
+    ///
+    /// - Throws: ``EROFSError``: of the image, which is not trusted, or of the writer.
+    public static func copy(_ image: ImageReader, to writer: ImageWriter) throws(EROFSError) {
+        var copy = ImageCopy(image: image, writer: writer)
+        try copy.list()
+        // The order of the inodes' numbers is that of adding; a folder comes before what is in it all the same.
+        let order = copy.items.indices.sorted { copy.items[$0].number < copy.items[$1].number }
+        for item in order { _ = try copy.add(item) }
+    }
+
+    private init(image: ImageReader, writer: ImageWriter) {
+        self.image = image
+        self.writer = writer
+    }
+
+    /// Lists every name. A folder that is met twice would go on for ever.
+    private mutating func list() throws(EROFSError) {
+        let root = try image.inode(image.root)
+        try writer.setAttributes(try attributes(of: root), of: writer.root)
+        var folders = SparseBitmap()
+        var stack: [(folder: Inode, item: Int)] = [(root, -1)]
+        while let (folder, item) = stack.popLast() {
+            guard folders.insert(folder.nid) else { throw .corrupt("the folder \(folder.nid) has two names") }
+            for entry in try image.entries(of: folder) {
+                let inode = try image.inode(entry.nid)
+                let number = inode.fields.number
+                items.append(Item(number: number, nid: entry.nid, folder: item, name: entry.name))
+                if inode.kind == .directory { stack.append((inode, items.count - 1)) }
+            }
+        }
+    }
+
+    /// Adds an item, after the folders that it lies in.
+    private mutating func add(_ index: Int) throws(EROFSError) -> ImageWriter.Node {
+        // Folders upwards that are not there yet, added from the top down.
+        var missing: [Int] = []
+        var next = index
+        while next >= 0, items[next].node == nil {
+            missing.append(next)
+            next = items[next].folder
+        }
+        while let index = missing.popLast() {
+            let folder = items[index].folder
+            let parent = folder >= 0 ? items[folder].node ?? writer.root : writer.root
+            items[index].node = try add(items[index], in: parent)
+        }
+        return items[index].node ?? writer.root
+    }
+
+    private mutating func add(_ item: Item, in folder: ImageWriter.Node) throws(EROFSError)
+        -> ImageWriter.Node
+    {
+        if let first = nodes[item.nid] {
+            return try writer.addHardLink(named: item.name, in: folder, to: first)
+        }
+        let inode = try image.inode(item.nid)
+        let attributes = try attributes(of: inode)
+        let node: ImageWriter.Node
+        switch inode.kind {
+        case .directory: node = try writer.addDirectory(named: item.name, in: folder, attributes: attributes)
+        case .symbolicLink:
+            let target = try image.target(of: inode)
+            node = try writer.addSymbolicLink(
+                named: item.name,
+                in: folder,
+                target: target,
+                attributes: attributes
+            )
+        case .characterDevice, .blockDevice:
+            let (major, minor) = inode.device
+            node = try writer.addDevice(
+                named: item.name,
+                in: folder,
+                kind: inode.kind,
+                major: major,
+                minor: minor,
+                attributes: attributes
+            )
+        case .fifo: node = try writer.addFIFO(named: item.name, in: folder, attributes: attributes)
+        case .socket: node = try writer.addSocket(named: item.name, in: folder, attributes: attributes)
+        case .regular:
+            node = try writer.beginFile(
+                named: item.name,
+                in: folder,
+                size: inode.size,
+                attributes: attributes
+            )
+            try image.forEachChunk(of: inode) { (bytes) throws(EROFSError) in
+                if bytes.count == Self.blockOfZeros, bytes.allSatisfy({ $0 == 0 }) {
+                    try writer.writeHole(UInt64(bytes.count))
+                } else {
+                    try writer.write(bytes)
+                }
+            }
+            try writer.endFile()
+        }
+        if inode.kind != .directory, inode.links > 1 { nodes[item.nid] = node }
+        return node
+    }
+
+    private func attributes(of inode: Inode) throws(EROFSError) -> Attributes {
+        Attributes(
+            permissions: inode.permissions,
+            userID: inode.userID,
+            groupID: inode.groupID,
+            modified: inode.modified,
+            xattrs: try image.xattrs(of: inode)
+        )
+    }
+}
