@@ -62,6 +62,21 @@ public struct Superblock: Equatable, Sendable {
         base.store(Self.checksum(of: UnsafeRawBufferPointer(block)), at: 4)
     }
 
+    /// Changes what extending an image changes in its first block, and seals it again. All else of a superblock that
+    /// another program wrote stays as it is, known here or not.
+    func update(_ block: UnsafeMutableRawBufferPointer) {
+        guard let start = block.baseAddress, block.count == Format.blockSize else { return }
+        let base = start + Self.offset
+        base.store(rootNID, at: 14)
+        base.store(inodeCount, at: 16)
+        base.store(blockCount, at: 36)
+        for (index, byte) in uuid.prefix(16).enumerated() { base.store(byte, at: 48 + index) }
+        base.store(incompatibleFeatures, at: 80)
+        guard compatibleFeatures & Format.CompatibleFeature.checksum != 0 else { return }
+        base.store(UInt32(0), at: 4)
+        base.store(Self.checksum(of: UnsafeRawBufferPointer(block)), at: 4)
+    }
+
     /// The CRC over the first block from the superblock on, with the checksum's field as it is.
     private static func checksum(of block: UnsafeRawBufferPointer) -> UInt32 {
         CRC32C.checksum(UnsafeRawBufferPointer(rebasing: block[Self.offset...]))

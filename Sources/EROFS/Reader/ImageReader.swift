@@ -12,11 +12,43 @@ public final class ImageReader: Sendable {
     let file: File
     /// The size of the image in bytes.
     let size: UInt64
+    /// The first block where it is not the file's.
+    private let firstBlock: [UInt8]?
 
     /// Opens an image and checks its superblock, the checksum included.
-    public init(file: File) throws(EROFSError) {
+    public convenience init(file: File) throws(EROFSError) {
+        try self.init(file: file, firstBlock: nil)
+    }
+
+    /// Opens the image that a file's one extends (``ImageWriter/init(extending:options:)``), without restoring it.
+    ///
+    /// - Parameter size: its size in bytes. The file may also be that image itself.
+    public convenience init(file: File, extended size: UInt64) throws(EROFSError) {
+        let block = UInt64(Format.blockSize)
+        let actual: UInt64
+        do { actual = try file.status().size } catch { throw .file(error) }
+        if size == actual {
+            try self.init(file: file, firstBlock: nil)
+            return
+        }
+        guard size > 0, size % block == 0, actual % block == 0, actual >= size + block else {
+            throw .corrupt("\(actual) bytes do not extend an image of \(size)")
+        }
+        try self.init(
+            file: file,
+            firstBlock: try Self.bytes(of: file, at: actual - block, count: Format.blockSize)
+        )
+    }
+
+    private init(file: File, firstBlock: [UInt8]?) throws(EROFSError) {
         self.file = file
-        let first = try Self.bytes(of: file, at: 0, count: Format.blockSize)
+        self.firstBlock = firstBlock
+        let first: [UInt8]
+        if let firstBlock {
+            first = firstBlock
+        } else {
+            first = try Self.bytes(of: file, at: 0, count: Format.blockSize)
+        }
         let outcome = first.withUnsafeBytes { bytes in
             Result { () throws(EROFSError) in try Superblock(decoding: bytes) }
         }
@@ -80,6 +112,14 @@ public final class ImageReader: Sendable {
         guard offset <= size, UInt64(count) <= size - offset else {
             throw .corrupt("\(count) bytes at \(offset) lie beyond the image")
         }
+        if firstBlock != nil, offset < UInt64(Format.blockSize) {
+            var bytes = [UInt8](repeating: 0, count: count)
+            let outcome = bytes.withUnsafeMutableBytes { buffer in
+                Result { () throws(EROFSError) in try read(offset, into: buffer) }
+            }
+            try outcome.get()
+            return bytes
+        }
         return try Self.bytes(of: file, at: offset, count: count)
     }
 
@@ -87,7 +127,15 @@ public final class ImageReader: Sendable {
         guard offset <= size, UInt64(buffer.count) <= size - offset else {
             throw .corrupt("\(buffer.count) bytes at \(offset) lie beyond the image")
         }
-        try file.readFully(buffer, at: offset)
+        guard let firstBlock, offset < UInt64(firstBlock.count) else {
+            return try file.readFully(buffer, at: offset)
+        }
+        let fromFirst = min(buffer.count, firstBlock.count - Int(offset))
+        buffer.copyBytes(from: firstBlock[Int(offset)..<Int(offset) + fromFirst])
+        try file.readFully(
+            UnsafeMutableRawBufferPointer(rebasing: buffer[fromFirst...]),
+            at: UInt64(firstBlock.count)
+        )
     }
 
     private static func bytes(of file: File, at offset: UInt64, count: Int) throws(EROFSError) -> [UInt8] {

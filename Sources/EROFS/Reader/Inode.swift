@@ -21,6 +21,8 @@ public struct Inode: Equatable, Sendable {
     public var size: UInt64 { fields.size }
     /// The number of names; of a folder, two more than it has folders in it.
     public var links: UInt32 { fields.links }
+    /// A number that says where the inode comes among those of its image, as ``ImageWriter`` gives them out.
+    public var number: UInt32 { fields.number }
     /// The device number, for devices.
     public var device: (major: UInt32, minor: UInt32) {
         let number = DeviceNumber(encoded: fields.union)

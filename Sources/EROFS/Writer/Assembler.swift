@@ -7,6 +7,8 @@ final class Assembler {
     var xattrs = XattrTable()
     /// The modification time of compact inodes: that of the first thing added.
     var epoch: Timestamp?
+    /// The number of the first inode; the others follow in the order of the tree.
+    var firstNumber: UInt32 = 1
     private(set) var usedFeatures: UInt32 = 0
 
     private let compression: Compression
@@ -41,7 +43,7 @@ final class Assembler {
             size: 0,
             links: 1,
             union: UInt32(truncatingIfNeeded: part.size),
-            number: part.inode + 1,
+            number: firstNumber + part.inode,
             xattrCount: count
         )
         try write(fields, xattrs.encoded, tail: nil, dataBytes: 0, part.inode, &tree)
@@ -63,7 +65,7 @@ final class Assembler {
             size: part.length,
             links: 1,
             union: isInline ? 0 : block,
-            number: part.inode + 1,
+            number: firstNumber + part.inode,
             xattrCount: count
         )
         try write(
@@ -231,7 +233,7 @@ final class Assembler {
             size: file.size,
             links: 1,
             union: union,
-            number: file.inode + 1,
+            number: firstNumber + file.inode,
             xattrCount: file.xattrCount
         )
     }

@@ -7,8 +7,7 @@ struct DirectoryWriter: ~Copyable {
     private let assembler: Assembler
     private let file: File
     private let cancellation: Cancellation?
-    /// Where the root's inode lies in the first block.
-    private let rootOffset: Int
+    private let root: RootPlace
     /// The folders that are there, the root first, in the order of writing.
     private var order: [UInt32] = []
     /// The encoded extended attributes of folders that have any, by the folder record's number for them.
@@ -17,10 +16,10 @@ struct DirectoryWriter: ~Copyable {
     private var dataBlocks: UInt64 = 0
     private let epoch: Timestamp
 
-    init(_ assembler: Assembler, file: File, rootOffset: Int, epoch: Timestamp, cancellation: Cancellation?) {
+    init(_ assembler: Assembler, file: File, root: RootPlace, epoch: Timestamp, cancellation: Cancellation?) {
         self.assembler = assembler
         self.file = file
-        self.rootOffset = rootOffset
+        self.root = root
         self.epoch = epoch
         self.cancellation = cancellation
     }
@@ -78,7 +77,10 @@ struct DirectoryWriter: ~Copyable {
             }
             try place(folder, blocks, &tree)
             for child in children.reversed() {
-                if let subfolder = tree.folder(of: child) { stack.append(UInt32(subfolder)) }
+                guard let subfolder = tree.folder(of: child) else { continue }
+                // One that a finished image has as it is, and whose parent keeps its place.
+                if folder == 0, root.isKept, !tree.folders[subfolder].isChanged { continue }
+                stack.append(UInt32(subfolder))
             }
         }
     }
@@ -98,14 +100,14 @@ struct DirectoryWriter: ~Copyable {
         layout.xattrCount = count
         layout.isCompact = fields(folder, layout, tree, start: 0).isCompact(epoch: epoch)
         let inodeSize = layout.isCompact ? Format.compactInodeSize : Format.extendedInodeSize
-        let room = folder == 0 ? Format.blockSize - rootOffset : Format.blockSize
+        let room = folder == 0 ? root.room : Format.blockSize
         layout.isInline = inodeSize + encoded.count + blocks.used <= room
         let size = inodeSize + encoded.count + (layout.isInline ? blocks.used : 0)
         if folder == 0 {
             guard size <= room else {
                 throw .unsupported("more extended attributes on the root folder than EROFS holds there")
             }
-            layout.offset = UInt64(rootOffset)
+            layout.offset = UInt64(root.offset)
         } else if size <= Format.blockSize {
             layout.offset = packer.place(size)
         } else {
@@ -139,7 +141,7 @@ struct DirectoryWriter: ~Copyable {
             size: layout.size,
             links: 2 + record.subfolders,
             union: layout.dataBlocks == 0 ? 0 : UInt32(truncatingIfNeeded: block),
-            number: inode + 1,
+            number: record.number == 0 ? assembler.firstNumber + inode : record.number,
             xattrCount: layout.xattrCount
         )
     }

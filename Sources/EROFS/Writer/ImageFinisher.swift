@@ -6,44 +6,46 @@ struct ImageFinisher {
     let file: File
     let options: WriterOptions
     let assembler: Assembler
+    /// The image that this one extends, if it does.
+    let existing: ExistingImage?
+    /// What the image carries behind its file system.
+    let note: [UInt8]
 
     func finish(_ tree: inout Tree) throws(EROFSError) -> Summary {
         let epoch = assembler.epoch ?? tree.attributes(ofFolder: 0).modified
         assembler.epoch = epoch
         try assembler.metadata.finish(assembler.output)
-        try LinkPatcher(file: file, epoch: epoch).patch(&tree, assembler)
+        try LinkPatcher(file: file, epoch: epoch, existing: existing?.links ?? []).patch(&tree, assembler)
 
-        var superblock = Superblock()
-        superblock.compatibleFeatures =
-            Format.CompatibleFeature.checksum | Format.CompatibleFeature.modificationTime
-        superblock.incompatibleFeatures = assembler.usedFeatures
-        superblock.epoch = epoch
-        superblock.uuid = options.uuid
-        superblock.clusterBlocks = UInt16(
-            (options.compression.clusterSize ?? Format.blockSize) / Format.blockSize
-        )
-        superblock.rootNID = UInt16(superblock.end / Format.slotSize)
-
-        let firstBlock = UnsafeMutableRawBufferPointer.allocate(byteCount: Format.blockSize, alignment: 4096)
+        var superblock = superblock(epoch)
+        let root =
+            existing?.root ?? RootPlace(offset: superblock.end, room: Format.blockSize - superblock.end)
+        superblock.rootNID = UInt16(root.offset / Format.slotSize)
+        let firstBlock = existing?.newFirstBlock() ?? Self.emptyBlock()
         defer { firstBlock.deallocate() }
-        memset(firstBlock.baseAddress.unsafelyUnwrapped, 0, firstBlock.count)
         var folders = DirectoryWriter(
             assembler,
             file: file,
-            rootOffset: superblock.end,
+            root: root,
             epoch: epoch,
             cancellation: options.cancellation
         )
         var size = try folders.write(&tree, firstBlock: firstBlock)
         if !assembler.xattrs.shared.isEmpty {
             superblock.xattrBlock = UInt32(truncatingIfNeeded: size >> UInt64(Format.blockBits))
-            size = try writeShared(at: size)
+            size = try write(assembler.xattrs.shared, at: size)
         }
+        if !note.isEmpty { size = try write(ImageNote.encode(note), at: size) }
+        if let existing { size = try write(existing.firstBlock, at: size) }
         let blocks = size >> UInt64(Format.blockBits)
         guard blocks < UInt64(Format.holeAddress) else { throw .unsupported("an image of more than 16 TiB") }
         superblock.blockCount = UInt32(blocks)
         superblock.inodeCount = countInodes(tree)
-        superblock.encode(into: firstBlock)
+        if existing == nil {
+            superblock.encode(into: firstBlock)
+        } else {
+            superblock.update(firstBlock)
+        }
         do {
             try file.truncate(to: size)
             if options.cancellation?.isCancelled == true { throw EROFSError.cancelled }
@@ -58,9 +60,35 @@ struct ImageFinisher {
         )
     }
 
-    private func writeShared(at offset: UInt64) throws(EROFSError) -> UInt64 {
+    private func superblock(_ epoch: Timestamp) -> Superblock {
+        if let existing {
+            var superblock = existing.reader.superblock
+            superblock.uuid = options.uuid
+            superblock.incompatibleFeatures |= assembler.usedFeatures
+            return superblock
+        }
+        var superblock = Superblock()
+        superblock.compatibleFeatures =
+            Format.CompatibleFeature.checksum | Format.CompatibleFeature.modificationTime
+        superblock.incompatibleFeatures = assembler.usedFeatures
+        superblock.epoch = epoch
+        superblock.uuid = options.uuid
+        superblock.clusterBlocks = UInt16(
+            (options.compression.clusterSize ?? Format.blockSize) / Format.blockSize
+        )
+        return superblock
+    }
+
+    private static func emptyBlock() -> UnsafeMutableRawBufferPointer {
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: Format.blockSize, alignment: 4096)
+        memset(block.baseAddress.unsafelyUnwrapped, 0, block.count)
+        return block
+    }
+
+    /// Writes blocks behind the folders and returns the offset behind them.
+    private func write(_ bytes: [UInt8], at offset: UInt64) throws(EROFSError) -> UInt64 {
         let output = ImageOutput(file: file, at: offset)
-        let outcome = assembler.xattrs.shared.withUnsafeBytes { bytes in
+        let outcome = bytes.withUnsafeBytes { bytes in
             Result { () throws(EROFSError) in try output.append(bytes) }
         }
         try outcome.get()

@@ -16,23 +16,41 @@ public final class ImageWriter {
         let entry: UInt32
     }
 
-    var tree = Tree()
+    var tree: Tree
     let pipeline: Pipeline
     let file: File
     private(set) var options: WriterOptions
     /// The file between ``beginFile(named:in:size:attributes:)`` and ``endFile()``.
     var openFile: FileInProgress?
+    /// The image that this one extends, if it does.
+    let existing: ExistingImage?
     private var isFinished = false
 
     /// Begins an image in an empty file that is open for reading and writing.
     ///
     /// - Throws: ``EROFSError/misuse(_:)`` for options out of range; ``EROFSError/file(_:)`` when no thread can be had.
-    public init(file: File, options: WriterOptions) throws(EROFSError) {
+    public convenience init(file: File, options: WriterOptions) throws(EROFSError) {
+        try self.init(file: file, options: options, tree: Tree(), existing: nil)
+    }
+
+    init(file: File, options: WriterOptions, tree: consuming Tree, existing: ExistingImage?)
+        throws(EROFSError)
+    {
         try options.validate()
         self.file = file
         self.options = options
-        pipeline = try Pipeline(file: file, options: options)
+        self.tree = tree
+        self.existing = existing
+        pipeline = try Pipeline(
+            file: file,
+            startingAt: existing?.end ?? UInt64(Format.blockSize),
+            options: options
+        )
     }
+
+    /// Bytes that the image carries behind its file system, for ``ImageReader/note(endingAt:)``; settable up to
+    /// ``finish()``. Nothing is written where there are none.
+    public var note: [UInt8] = []
 
     /// The volume's identifier, 16 bytes: settable up to ``finish()``, for one that is told by all that was written.
     public var uuid: [UInt8] {
@@ -196,7 +214,13 @@ public final class ImageWriter {
         guard openFile == nil else { throw .misuse("the image is finished within a file") }
         try pipeline.finish(&tree)
         isFinished = true
-        return try ImageFinisher(file: file, options: options, assembler: pipeline.assembler).finish(&tree)
+        return try ImageFinisher(
+            file: file,
+            options: options,
+            assembler: pipeline.assembler,
+            existing: existing,
+            note: note
+        ).finish(&tree)
     }
 
     // MARK: Inside

@@ -4,11 +4,23 @@ import Host
 struct LinkPatcher {
     let file: File
     let epoch: Timestamp
+    /// How many names the first inodes have on disk already, where they are a finished image's.
+    var existing: [UInt32] = []
 
     func patch(_ tree: inout Tree, _ assembler: Assembler) throws(EROFSError) {
         let output = assembler.output
+        var moved: Set<UInt32> = []
         for index in 0..<tree.inodes.count {
             let record = tree.inodes[index]
+            if index < existing.count {
+                // A finished image stays as it is: an inode whose count changes is written anew.
+                guard record.kind != .directory, record.links > 0, record.links != existing[index] else {
+                    continue
+                }
+                tree.inodes[index].location = try copy(record.location.imageByte, links: record.links, output)
+                moved.insert(UInt32(index))
+                continue
+            }
             guard record.kind != .directory, record.links > 1 else { continue }
             let byte = assembler.metadata.imageByte(of: record.location)
             if record.isCompact && record.links > UInt16.max {
@@ -20,6 +32,7 @@ struct LinkPatcher {
                 try write(record.links, at: byte + UInt64(InodeFields.extendedLinksOffset), output)
             }
         }
+        tree.markChanged(foldersOf: moved)
     }
 
     private func write(
@@ -39,17 +52,52 @@ struct LinkPatcher {
         -> InodeLocation
     {
         try output.flush()
-        let old = try read(Format.compactInodeSize, at: byte)
-        guard var fields = old.withUnsafeBytes({ InodeFields(decoding: $0, epoch: epoch) }) else {
+        return try write(
+            try readInode(at: byte, size: Format.compactInodeSize),
+            at: byte,
+            links,
+            compact: false,
+            output
+        )
+    }
+
+    /// Copies an inode in the form it has to the end of the image, in blocks of its own.
+    private func copy(_ byte: UInt64, links: UInt32, _ output: ImageOutput) throws(EROFSError)
+        -> InodeLocation
+    {
+        try output.flush()
+        let format = try read(2, at: byte)
+        let isCompact = format[0] & 1 == 0
+        let size = isCompact ? Format.compactInodeSize : Format.extendedInodeSize
+        guard !isCompact || links <= UInt16.max else { return try relocate(byte, links: links, output) }
+        return try write(try readInode(at: byte, size: size), at: byte, links, compact: isCompact, output)
+    }
+
+    private func readInode(at byte: UInt64, size: Int) throws(EROFSError) -> (fields: InodeFields, size: Int)
+    {
+        let bytes = try read(size, at: byte)
+        guard let fields = bytes.withUnsafeBytes({ InodeFields(decoding: $0, epoch: epoch) }) else {
             throw .corrupt("the image changed while it was written")
         }
+        return (fields, size)
+    }
+
+    private func write(
+        _ old: (fields: InodeFields, size: Int),
+        at byte: UInt64,
+        _ links: UInt32,
+        compact: Bool,
+        _ output: ImageOutput
+    ) throws(EROFSError) -> InodeLocation {
+        var fields = old.fields
         fields.links = links
-        var item = [UInt8](repeating: 0, count: Format.extendedInodeSize)
-        item.withUnsafeMutableBytes { fields.encode(compact: false, at: $0.baseAddress.unsafelyUnwrapped) }
+        let size = compact ? Format.compactInodeSize : Format.extendedInodeSize
+        var item = [UInt8](repeating: 0, count: size)
+        item.withUnsafeMutableBytes { fields.encode(compact: compact, at: $0.baseAddress.unsafelyUnwrapped) }
         let offset = output.position
         try append(item, output)
-        var rest = fields.bytesBehind(inodeSize: Format.compactInodeSize)
-        var position = byte + UInt64(Format.compactInodeSize)
+        var rest = fields.bytesBehind(inodeSize: old.size)
+        var position = byte + UInt64(old.size)
         while rest > 0 {
             let piece = try read(Int(min(rest, 1 << 16)), at: position)
             try append(piece, output)

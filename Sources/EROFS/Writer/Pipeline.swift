@@ -16,8 +16,8 @@ final class Pipeline {
     private var spare: [Batch] = []
     private var failure: EROFSError?
 
-    init(file: File, options: WriterOptions) throws(EROFSError) {
-        let output = ImageOutput(file: file, at: UInt64(Format.blockSize))
+    init(file: File, startingAt start: UInt64, options: WriterOptions) throws(EROFSError) {
+        let output = ImageOutput(file: file, at: start)
         assembler = Assembler(output: output, options: options)
         compressor = BatchCompressor(options.compression)
         cancellation = options.cancellation

@@ -38,6 +38,10 @@ struct FolderRecord: BitwiseCopyable {
     /// The index of its extended attributes, plus one; 0 without any.
     var xattrs: UInt32 = 0
     var permissions: UInt16 = 0
+    /// The inode's number where a finished image gave it one; else 0.
+    var number: UInt32 = 0
+    /// Whether it has to be written: it, or a folder in it, is not as a finished image has it.
+    var isChanged = true
     var layout = DirectoryLayout()
 }
 
@@ -163,6 +167,7 @@ struct Tree: ~Copyable {
             table.insert(hash, entry)
         }
         guard let folder = folder(of: parent) else { return entry }
+        markChanged(parent)
         if !entries[Int(entry)].isListed {
             entries[Int(entry)].next = folders[folder].firstChild
             entries[Int(entry)].isListed = true
@@ -180,6 +185,7 @@ struct Tree: ~Copyable {
 
     /// Takes a name out, with everything below it.
     mutating func remove(_ entry: UInt32) {
+        markChanged(entries[Int(entry)].parent)
         if let folder = folder(of: entries[Int(entry)].parent), kind(of: entry) == .directory {
             folders[folder].subfolders -= 1
         }
@@ -235,6 +241,7 @@ struct Tree: ~Copyable {
 
     mutating func setAttributes(_ attributes: Attributes, ofFolder folder: UInt32) {
         let index = Int(folder)
+        markChanged(folders[index].entry)
         folders[index].permissions = attributes.permissions
         folders[index].userID = attributes.userID
         folders[index].groupID = attributes.groupID
@@ -245,6 +252,23 @@ struct Tree: ~Copyable {
         } else if !attributes.xattrs.isEmpty {
             folderXattrs.append(attributes.xattrs)
             folders[index].xattrs = UInt32(folderXattrs.count)
+        }
+    }
+
+    /// Notes that a folder has to be written, and so those above it.
+    private func markChanged(_ entry: UInt32) {
+        var entry = entry
+        while let folder = folder(of: entry), !folders[folder].isChanged {
+            folders[folder].isChanged = true
+            entry = entries[Int(entry)].parent
+        }
+    }
+
+    /// Notes that the folders have to be written that name any of these inodes.
+    mutating func markChanged(foldersOf inodes: Set<UInt32>) {
+        guard !inodes.isEmpty else { return }
+        for entry in entries.elements where entry.isLive && inodes.contains(entry.inode) {
+            markChanged(entry.parent)
         }
     }
 

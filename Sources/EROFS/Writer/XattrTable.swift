@@ -13,6 +13,8 @@ struct XattrTable: ~Copyable {
     private var seen: [UInt64: UInt32] = [:]
     /// The shared area so far.
     private(set) var shared: [UInt8] = []
+    /// Whether there may be a shared area at all.
+    var isSharing = true
     /// The encoding of the last attributes, header included.
     private(set) var encoded: [UInt8] = []
 
@@ -50,6 +52,7 @@ struct XattrTable: ~Copyable {
 
     /// The entry's place in the shared area in words; nil where it stays with its inode.
     private mutating func share(_ entry: [UInt8], always: Bool) -> UInt32? {
+        guard isSharing else { return nil }
         let hash = Self.hash(entry)
         switch seen[hash] {
         case let word? where word > 0:

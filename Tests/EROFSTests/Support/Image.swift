@@ -18,6 +18,14 @@ struct Image: Sendable {
         summary = try writer.finish()
     }
 
+    /// An image in a file that begins as a copy of another.
+    init(copying image: FilePath, _ write: (File) throws -> Summary) throws {
+        folder = try TemporaryDirectory("erofs")
+        path = folder.appending("image.erofs")
+        try File.regular(image).copy(to: path, Cancellation())
+        summary = try write(File(path, .readWrite))
+    }
+
     init(_ model: Model, _ options: WriterOptions = WriterOptions()) throws {
         try self.init(options) { try model.write(with: $0) }
     }

@@ -63,46 +63,10 @@ struct Model: Sendable {
     /// Writes the tree through the writer's calls.
     func write(with writer: ImageWriter) throws {
         try writer.setAttributes(root, of: writer.root)
-        for item in items {
-            let parent = try #require(Self.find(Array(item.path.dropLast()), writer))
-            let name = try #require(item.path.last)
-            switch item.thing {
-            case .directory: try writer.addDirectory(named: name, in: parent, attributes: item.attributes)
-            case .symbolicLink(let target):
-                try writer.addSymbolicLink(
-                    named: name,
-                    in: parent,
-                    target: target,
-                    attributes: item.attributes
-                )
-            case .device(let kind, let major, let minor):
-                try writer.addDevice(
-                    named: name,
-                    in: parent,
-                    kind: kind,
-                    major: major,
-                    minor: minor,
-                    attributes: item.attributes
-                )
-            case .fifo: try writer.addFIFO(named: name, in: parent, attributes: item.attributes)
-            case .socket: try writer.addSocket(named: name, in: parent, attributes: item.attributes)
-            case .link(let target):
-                try writer.addHardLink(named: name, in: parent, to: try #require(Self.find(target, writer)))
-            case .file(let pieces):
-                let size = pieces.reduce(0) { $0 + $1.count }
-                try writer.beginFile(named: name, in: parent, size: size, attributes: item.attributes)
-                for piece in pieces {
-                    switch piece {
-                    case .bytes(let bytes): try bytes.withUnsafeBytes { try writer.write($0) }
-                    case .hole(let count): try writer.writeHole(count)
-                    }
-                }
-                try writer.endFile()
-            }
-        }
+        for item in items { try item.write(with: writer) }
     }
 
-    private static func find(_ path: [[UInt8]], _ writer: ImageWriter) -> ImageWriter.Node? {
+    fileprivate static func find(_ path: [[UInt8]], _ writer: ImageWriter) -> ImageWriter.Node? {
         path.reduce(writer.root) { node, name in node.flatMap { writer.child(named: name, of: $0) } }
     }
 
@@ -122,6 +86,47 @@ struct Model: Sendable {
             }
         }
         return result
+    }
+}
+
+extension Model.Item {
+    /// Adds the thing to an image.
+    func write(with writer: ImageWriter) throws {
+        let parent = try #require(Model.find(Array(path.dropLast()), writer))
+        let name = try #require(path.last)
+        switch thing {
+        case .directory: try writer.addDirectory(named: name, in: parent, attributes: attributes)
+        case .symbolicLink(let target):
+            try writer.addSymbolicLink(
+                named: name,
+                in: parent,
+                target: target,
+                attributes: attributes
+            )
+        case .device(let kind, let major, let minor):
+            try writer.addDevice(
+                named: name,
+                in: parent,
+                kind: kind,
+                major: major,
+                minor: minor,
+                attributes: attributes
+            )
+        case .fifo: try writer.addFIFO(named: name, in: parent, attributes: attributes)
+        case .socket: try writer.addSocket(named: name, in: parent, attributes: attributes)
+        case .link(let target):
+            try writer.addHardLink(named: name, in: parent, to: try #require(Model.find(target, writer)))
+        case .file(let pieces):
+            let size = pieces.reduce(0) { $0 + $1.count }
+            try writer.beginFile(named: name, in: parent, size: size, attributes: attributes)
+            for piece in pieces {
+                switch piece {
+                case .bytes(let bytes): try bytes.withUnsafeBytes { try writer.write($0) }
+                case .hole(let count): try writer.writeHole(count)
+                }
+            }
+            try writer.endFile()
+        }
     }
 }
 
