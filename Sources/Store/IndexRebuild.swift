@@ -64,6 +64,12 @@ struct IndexRebuild {
 
     private mutating func add(_ sidecar: BlobSidecar, _ key: LayerKey, _ path: FilePath) throws {
         let record = sidecar.record
+        guard sidecar.schema <= BlobSidecar.schema else {
+            return report.problems.append(
+                "\(path) has the schema \(sidecar.schema), this slipway knows up to \(BlobSidecar.schema): use the slipway "
+                    + "that wrote it, or a newer one"
+            )
+        }
         guard record.key == key else {
             return report.problems.append("\(path) describes another blob, \(record.key)")
         }

@@ -22,8 +22,8 @@ public struct BlobRecord: Codable, Hashable, Sendable {
     public var options: String
     /// What the layer says about `/boot`.
     public var boot: BootListing
-    /// Parent folders that the tar implied without an entry, as paths without a leading slash.
-    public var impliedDirectories: [String]
+    /// What the layer leaves open until the layers below it are known; nil for one that is complete by itself.
+    public var open: OpenLayer?
 
     /// Creates a record.
     public init(
@@ -37,7 +37,7 @@ public struct BlobRecord: Codable, Hashable, Sendable {
         writer: String,
         options: String,
         boot: BootListing,
-        impliedDirectories: [String]
+        open: OpenLayer? = nil
     ) {
         self.key = key
         self.sha256 = sha256
@@ -49,7 +49,28 @@ public struct BlobRecord: Codable, Hashable, Sendable {
         self.writer = writer
         self.options = options
         self.boot = boot
-        self.impliedDirectories = impliedDirectories
+        self.open = open
+    }
+}
+
+/// A layer that leaves something open until the layers below it are known: the attributes of folders that its entries
+/// only imply, and where those folders are.
+///
+/// The note of its image says what. A blob whose key has an inheritance extends the plain one, which can be restored
+/// from it: the plain image is its first ``plainSize`` bytes, but for the first block.
+public struct OpenLayer: Codable, Hashable, Sendable {
+    /// How many things are open.
+    public var places: Int
+    /// The size in bytes of the plain image, at whose end the note is.
+    public var plainSize: UInt64
+    /// The entries of the plain image.
+    public var plainEntries: Int
+
+    /// Creates a value.
+    public init(places: Int, plainSize: UInt64, plainEntries: Int) {
+        self.places = places
+        self.plainSize = plainSize
+        self.plainEntries = plainEntries
     }
 }
 

@@ -134,7 +134,9 @@ enum Schema {
             state TEXT NOT NULL,
             seen_at INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-        """
+        """,
+        // Records say what a layer leaves open, which nothing written before does.
+        "UPDATE blobs SET record = json_remove(record, '$.impliedDirectories')",
     ]
 
     /// Brings the index to today's version, in a transaction that reads the version itself: of two processes that

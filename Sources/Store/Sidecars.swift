@@ -6,7 +6,7 @@ import SystemPackage
 
 /// What lies beside a blob: enough to rebuild its rows.
 struct BlobSidecar: Codable, Equatable {
-    static let schema = 1
+    static let schema = 2
     /// The form of this document.
     var schema = BlobSidecar.schema
     /// The blob.

@@ -29,6 +29,36 @@ extension Store {
         }
     }
 
+    /// Any intact blob of a layer, whatever it inherited, leased for the workspace: each holds all of the layer. The
+    /// plain one is preferred; nil where there is none.
+    public func anyBlob(of diffID: Digest, leasedBy workspace: Workspace) async throws -> BlobRecord? {
+        let layout = layout
+        return try await index.write { db in
+            let keys = try String.fetchAll(
+                db,
+                sql: "SELECT key FROM blobs WHERE diff_id = ? ORDER BY key",
+                arguments: [diffID.hex]
+            )
+            for key in keys.compactMap({ LayerKey($0) }) {
+                guard let record = try layout.intactBlob(db, key) else { continue }
+                try BlobRow.lease(db, key, for: workspace)
+                return record
+            }
+            return nil
+        }
+    }
+
+    /// Whether some image has a layer of that many bytes, as its manifest lists it.
+    public func hasLayer(ofSize size: UInt64) async throws -> Bool {
+        try await index.read { db in
+            try Bool.fetchOne(
+                db,
+                sql: "SELECT EXISTS (SELECT 1 FROM image_layers WHERE size = ?)",
+                arguments: [Int64(clamping: size)]
+            ) ?? false
+        }
+    }
+
     /// The diffID of a layer known by the digest of its compressed bytes.
     public func diffID(ofCompressed digest: Digest) async throws -> Digest? {
         try await index.read { db in

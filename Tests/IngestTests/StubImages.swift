@@ -118,8 +118,7 @@ final class StubImages: Images {
                     minimumGuestKernel: "5.4",
                     writer: "stub",
                     options: "",
-                    boot: BootListing(),
-                    impliedDirectories: []
+                    boot: BootListing()
                 ),
                 file: file,
                 bootDirectory: nil,

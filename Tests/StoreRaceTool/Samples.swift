@@ -24,8 +24,7 @@ struct Samples {
             minimumGuestKernel: "5.4",
             writer: "test",
             options: "",
-            boot: BootListing(folder: .merged, entries: boot),
-            impliedDirectories: []
+            boot: BootListing(folder: .merged, entries: boot)
         )
     }
 

@@ -92,8 +92,7 @@ final class StoreFixture: Sendable {
             minimumGuestKernel: "5.4",
             writer: "slipway test",
             options: "lz4",
-            boot: BootListing(folder: .merged, entries: boot.map { .init(name: $0, kind: .file(size: 64)) }),
-            impliedDirectories: ["etc"]
+            boot: BootListing(folder: .merged, entries: boot.map { .init(name: $0, kind: .file(size: 64)) })
         )
     }
 

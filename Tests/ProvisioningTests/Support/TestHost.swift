@@ -66,8 +66,7 @@ final class TestHost: Sendable {
                 minimumGuestKernel: "5.4",
                 writer: "test",
                 options: "none",
-                boot: BootListing(),
-                impliedDirectories: []
+                boot: BootListing()
             )
             _ = try await store.commitBlob(
                 record,

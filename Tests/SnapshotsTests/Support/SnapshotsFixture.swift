@@ -43,8 +43,7 @@ struct SnapshotsFixture {
                 minimumGuestKernel: "5.4",
                 writer: "test",
                 options: "none",
-                boot: BootListing(),
-                impliedDirectories: []
+                boot: BootListing()
             )
             _ = try await store.commitBlob(
                 record,
