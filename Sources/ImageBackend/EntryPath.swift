@@ -29,8 +29,19 @@ struct EntryPath: Hashable {
         self.components = components
     }
 
+    /// The root.
+    static let root = EntryPath(components: [])
+
+    /// A path of names that are known to be right.
+    init(components: [ArraySlice<UInt8>]) { self.components = components }
+
+    /// The path of a name in the folder that this one names.
+    func appending(_ name: ArraySlice<UInt8>) -> EntryPath { EntryPath(components: components + [name]) }
+
     /// The last component; nil for the root.
     var name: ArraySlice<UInt8>? { components.last }
+    /// The path of the folder that holds what this one names; the root for the root.
+    var folder: EntryPath { EntryPath(components: components.dropLast()) }
     /// The components above the last.
     var parent: ArraySlice<ArraySlice<UInt8>> { components.dropLast() }
 }

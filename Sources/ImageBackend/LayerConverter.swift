@@ -45,8 +45,8 @@ package struct LayerConverter {
         package var writer = "slipway \(slipwayVersion)"
         /// Whether nothing below this layer shows.
         package var hasOpaqueRoot: Bool
-        /// Folders that entries imply without naming them.
-        package var impliedDirectories: [String]
+        /// What the layer leaves open until the layers below it are known; nil where that is nothing.
+        package var open: OpenLayer?
         /// What was left out.
         package var warnings: [String]
     }
@@ -92,15 +92,18 @@ package struct LayerConverter {
             let (diffID, tarSize) = tar.finish()
             let (digest, bytes) = raw.finish()
             writer.uuid = LayerKey(diffID: diffID).imageUUID
+            let open = tree.openEnds
+            if open.count > 0 { writer.note = open.encoded }
+            let summary = try writer.finish()
             return Result(
                 diffID: diffID,
                 digest: digest,
                 bytes: bytes,
                 tarSize: tarSize,
                 inputCompression: plain.compression ?? .none,
-                summary: try writer.finish(),
+                summary: summary,
                 hasOpaqueRoot: tree.hasOpaqueRoot,
-                impliedDirectories: tree.impliedDirectories,
+                open: open.count == 0 ? nil : OpenLayer(places: open.count, plain: summary),
                 warnings: tree.warnings.lines
             )
         } catch {

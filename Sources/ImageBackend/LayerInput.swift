@@ -32,6 +32,21 @@ struct LayerInput: Sendable {
         }
     }
 
+    /// Reads all bytes and tells which they are.
+    ///
+    /// - Throws: `ArchiveError`.
+    func identify(_ cancellation: Cancellation) throws(ArchiveError) -> ImportedLayer.Bytes {
+        let source = DigestingSource(source(cancellation))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { buffer.deallocate() }
+        var compression: Archives.Compression?
+        while case let count = try source.read(into: buffer), count > 0 {
+            compression = compression ?? .detect(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
+        let (digest, count) = source.finish()
+        return ImportedLayer.Bytes(digest: digest, count: count, compression: compression ?? .none)
+    }
+
     /// Refuses a conversion whose digests are not those that were promised.
     func check(_ conversion: LayerConverter.Result) throws(ImageError) {
         if let digest, digest != conversion.digest { throw .mismatch(name, conversion.digest, digest) }

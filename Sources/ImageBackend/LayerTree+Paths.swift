@@ -2,63 +2,104 @@ import Archives
 import EROFS
 
 extension LayerTree {
+    /// Where a path of folders leads: the last one that is there, and the names of those that are not.
+    typealias Place = (folder: ImageWriter.Node, missing: [ArraySlice<UInt8>])
+
     /// The folder of a path, made where it is missing.
     func directory(
         _ components: ArraySlice<ArraySlice<UInt8>>,
         of entry: TarEntry
     ) throws -> ImageWriter.Node {
+        guard let place = try resolve(components, of: entry, visiting: { placeholders.remove($0) }) else {
+            throw invalid(entry, "goes through something that is no folder in this archive")
+        }
+        return try make(place, of: entry).last ?? place.folder
+    }
+
+    /// Walks a path of folders, through symbolic links and without leaving the tree; nil where something else is in
+    /// the way. What is missing may lie below this layer, so that it is no error.
+    func resolve(
+        _ components: ArraySlice<ArraySlice<UInt8>>,
+        of entry: TarEntry,
+        visiting visit: (ImageWriter.Node) -> Void = { _ in }
+    ) throws -> Place? {
         var walk = Walk(components)
-        var node = writer.root
-        var parents: [ImageWriter.Node] = []
+        var folders = [writer.root]
+        var missing: [ArraySlice<UInt8>] = []
         while let name = walk.next() {
             if name.elementsEqual("..".utf8) {
                 // Only a symbolic link's target has these; at the root they stay there, as in the kernel.
-                node = parents.popLast() ?? writer.root
+                if missing.popLast() == nil, folders.count > 1 { folders.removeLast() }
                 continue
             }
-            guard let child = writer.child(named: name, of: node), !whiteouts.contains(child) else {
-                let hidesBelow = writer.child(named: name, of: node) != nil
-                clear(name, in: node)
-                let made = try writer.addDirectory(
-                    named: name,
-                    in: node,
-                    attributes: Attributes(
-                        permissions: 0o755,
-                        userID: 0,
-                        groupID: 0,
-                        modified: Timestamp(
-                            seconds: entry.modifiedSeconds,
-                            nanoseconds: entry.modifiedNanoseconds
-                        ),
-                        xattrs: []
-                    )
-                )
-                implied[made] = walk.consumed
-                if hidesBelow { opaque.insert(made) }
-                parents.append(node)
-                node = made
+            let folder = folders[folders.count - 1]
+            guard missing.isEmpty, let child = writer.child(named: name, of: folder),
+                !whiteouts.contains(child)
+            else {
+                missing.append(name)
                 continue
             }
             switch writer.kind(of: child) {
-            case .directory:
-                parents.append(node)
-                node = child
+            case .directory: folders.append(child)
             case .symbolicLink:
                 guard walk.follow(linkTargets[child] ?? []) else {
                     throw invalid(entry, "goes through more than 40 symbolic links")
                 }
-                if walk.isAbsolute {
-                    node = writer.root
-                    parents = []
-                }
-            default:
-                throw invalid(
-                    entry,
-                    "goes through '\(String(printable: name))', which is no folder in this archive"
-                )
+                if walk.isAbsolute { folders = [writer.root] }
+            default: return nil
             }
         }
-        return node
+        for folder in folders { visit(folder) }
+        return (folders[folders.count - 1], missing)
+    }
+
+    /// Makes the folders that are missing at a place. They are implied if they may lie below this layer.
+    func make(_ place: Place, of entry: TarEntry) throws -> [ImageWriter.Node] {
+        var parent = place.folder
+        return try place.missing.map { name in
+            let hidesBelow = writer.child(named: name, of: parent) != nil
+            let mayLieBelow = !hidesBelow && seesBelow(parent)
+            clear(name, in: parent)
+            let modified = Timestamp(seconds: entry.modifiedSeconds, nanoseconds: entry.modifiedNanoseconds)
+            let attributes = Attributes(undescribedIn: try writer.attributes(of: parent), modified: modified)
+            let made = try writer.addDirectory(named: name, in: parent, attributes: attributes)
+            if hidesBelow { opaque.insert(made) }
+            if mayLieBelow {
+                impliedCount += 1
+                implied[made] = ImpliedFolder(order: impliedCount)
+            }
+            parent = made
+            return made
+        }
+    }
+
+    /// Whether what lies below this layer shows in a folder, as far as the entries until now say.
+    func seesBelow(_ folder: ImageWriter.Node) -> Bool {
+        var folder = folder
+        while !opaque.contains(folder) {
+            if folder == writer.root { return true }
+            folder = writer.parent(of: folder)
+        }
+        return false
+    }
+
+    /// Where something lies that is not in this layer, if it lies below; nil if this layer hides it, or has it.
+    func belowPath(_ path: EntryPath, of entry: TarEntry) throws -> EntryPath? {
+        guard let name = path.name, let place = try resolve(path.parent, of: entry) else { return nil }
+        let first = place.missing.first ?? name
+        guard writer.child(named: first, of: place.folder) == nil, seesBelow(place.folder) else { return nil }
+        return (place.missing + [name]).reduce(self.path(of: place.folder)) { $0.appending($1) }
+    }
+
+    /// The path of a node from the root.
+    func path(of node: ImageWriter.Node) -> EntryPath {
+        var components: [ArraySlice<UInt8>] = []
+        var node = node
+        while node != writer.root {
+            components.append(writer.name(of: node)[...])
+            node = writer.parent(of: node)
+        }
+        return EntryPath(components: components.reversed())
     }
 
     /// What a path names, its last component not followed; nil when there is nothing.
@@ -104,34 +145,15 @@ extension LayerTree {
     }
 }
 
-/// The components of a path still to go, with symbolic links spliced in as they are met.
-private struct Walk {
-    /// The path gone so far, for naming an implied folder.
-    var consumed: String { String(printable: done.joined(separator: [UInt8(ascii: "/")])) }
-    /// Whether the link followed last starts at the root.
-    private(set) var isAbsolute = false
-
-    private var rest: [ArraySlice<UInt8>]
-    private var done: [ArraySlice<UInt8>] = []
-    private var links = 0
-
-    init(_ components: ArraySlice<ArraySlice<UInt8>>) { rest = components.reversed() }
-
-    mutating func next() -> ArraySlice<UInt8>? {
-        guard let name = rest.popLast() else { return nil }
-        if name.elementsEqual("..".utf8) { _ = done.popLast() } else { done.append(name) }
-        return name
-    }
-
-    /// Replaces the component just taken by a link's target; false after 40 links (the kernel's MAXSYMLINKS).
-    mutating func follow(_ target: [UInt8]) -> Bool {
-        links += 1
-        guard links <= 40 else { return false }
-        _ = done.popLast()
-        isAbsolute = target.first == UInt8(ascii: "/")
-        if isAbsolute { done = [] }
-        let parts = target.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
-        rest.append(contentsOf: parts.reversed())
-        return true
+extension Attributes {
+    /// Those of a folder that nothing describes: 0755 and root's, and in a folder with the setgid bit its group and that
+    /// bit, as mkdir(2) makes it when an unpacker has to.
+    init(undescribedIn parent: Attributes, modified: Timestamp) {
+        let isInherited = parent.permissions & 0o2000 != 0
+        self.init(
+            permissions: isInherited ? 0o2755 : 0o755,
+            groupID: isInherited ? parent.groupID : 0,
+            modified: modified
+        )
     }
 }

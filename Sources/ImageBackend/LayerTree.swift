@@ -12,13 +12,17 @@ final class LayerTree {
     /// Whether the root is opaque: nothing below this layer shows. overlayfs ignores the xattr on a root, so this
     /// is recorded and the layers below are not attached.
     var hasOpaqueRoot = false
-    /// Folders that entries imply without naming them.
-    var impliedDirectories: [String] { implied.values.sorted() }
+    /// What is left open until the layers below are known; complete after ``finish()``.
+    var openEnds = OpenEnds()
 
     let writer: ImageWriter
     let limits: LayerLimits
     var entries = 0
-    var implied: [ImageWriter.Node: String] = [:]
+    /// Folders that entries imply without naming them, and that may lie below this layer, with the order of their coming.
+    var implied: [ImageWriter.Node: ImpliedFolder] = [:]
+    var impliedCount = 0
+    /// Implied folders that whiteouts alone imply: what does not lie below has nothing to hide.
+    var placeholders: Set<ImageWriter.Node> = []
     var whiteouts: Set<ImageWriter.Node> = []
     var whiteoutsIn: [ImageWriter.Node: Int] = [:]
     var opaque: Set<ImageWriter.Node> = []
@@ -27,17 +31,27 @@ final class LayerTree {
     var pending: [ImageWriter.Node: [ArraySlice<UInt8>: PendingLink]] = [:]
     var pendingCount = 0
 
+    /// A folder that entries imply.
+    struct ImpliedFolder {
+        let order: Int
+        /// Whether a whiteout of its name came after it.
+        var isWhitedOut = false
+    }
+
     /// A hard link whose target had not come yet.
     struct PendingLink {
         let order: Int
         let path: [UInt8]
         let target: [UInt8]
         let offset: UInt64
+        /// Where the target lies if it lies below this layer; nil if this layer hides it.
+        let below: EntryPath?
     }
 
     init(writer: ImageWriter, limits: LayerLimits) {
         self.writer = writer
         self.limits = limits
+        implied[writer.root] = ImpliedFolder(order: 0)
     }
 
     /// Applies one entry; the content of a regular file is read from `reader`.
@@ -59,14 +73,15 @@ final class LayerTree {
             case .name, .invalid: throw invalid(entry, "lies below a whiteout")
             }
         }
+        if let whiteout = Whiteout(name) { return try apply(whiteout, in: path.parent, of: entry) }
         let parent = try directory(path.parent, of: entry)
-        if let whiteout = Whiteout(name) { return try apply(whiteout, in: parent, of: entry) }
         try add(entry, named: name, in: parent, content: reader)
     }
 
     /// Resolves what had to wait, and marks the folders that hold whiteouts or are opaque.
     func finish() throws {
         try resolvePendingLinks()
+        removePlaceholders()
         for (folder, count) in whiteoutsIn where count > 0 {
             try addAttribute(ExtendedAttribute(name: OverlayAttribute.origin, value: []), to: folder)
         }
@@ -75,6 +90,9 @@ final class LayerTree {
                 ExtendedAttribute(name: OverlayAttribute.opaque, value: [UInt8(ascii: "y")]),
                 to: folder
             )
+        }
+        openEnds.folders = implied.sorted { $0.value.order < $1.value.order }.map { node, folder in
+            OpenEnds.Folder(path: path(of: node), isWhitedOut: folder.isWhitedOut)
         }
     }
 
@@ -136,6 +154,7 @@ final class LayerTree {
     ) throws {
         if let old = writer.child(named: name, of: parent), writer.kind(of: old) == .directory {
             implied[old] = nil
+            placeholders.remove(old)
             try writer.setAttributes(attributes, of: old)
             dropPending(name, in: parent)
             return
@@ -153,60 +172,6 @@ final class LayerTree {
         }
         implied[writer.root] = nil
         try writer.setAttributes(takeOver(entry), of: writer.root)
-    }
-
-    func addHardLink(_ entry: TarEntry, named name: ArraySlice<UInt8>, in parent: ImageWriter.Node)
-        throws
-    {
-        let target = try normalise(entry.linkTarget, of: entry)
-        guard let node = lookUp(target) else {
-            clear(name, in: parent)
-            pendingCount += 1
-            pending[parent, default: [:]][name] = PendingLink(
-                order: pendingCount,
-                path: entry.path,
-                target: entry.linkTarget,
-                offset: entry.offset
-            )
-            return
-        }
-        guard isLinkable(node) else {
-            throw invalid(
-                entry,
-                "is a hard link to '\(String(printable: entry.linkTarget))', which is no file"
-            )
-        }
-        if writer.child(named: name, of: parent) == node { return }
-        clear(name, in: parent)
-        _ = try writer.addHardLink(named: name, in: parent, to: node)
-    }
-
-    func resolvePendingLinks() throws {
-        // A link may wait for another link: go round until nothing moves.
-        var waiting = pending.flatMap { parent, links in
-            links.map { (parent: parent, name: $0.key, link: $0.value) }
-        }
-        .sorted { $0.link.order < $1.link.order }
-        while !waiting.isEmpty {
-            var rest: [(parent: ImageWriter.Node, name: ArraySlice<UInt8>, link: PendingLink)] = []
-            for (parent, name, link) in waiting {
-                guard let node = try lookUp(EntryPath(link.target)), isLinkable(node) else {
-                    rest.append((parent, name, link))
-                    continue
-                }
-                _ = try writer.addHardLink(named: name, in: parent, to: node)
-            }
-            guard rest.count < waiting.count else {
-                let link = rest[0].link
-                throw ImageError(
-                    .invalidArchive,
-                    "entry '\(String(printable: link.path))' at byte \(link.offset) is a hard link to "
-                        + "'\(String(printable: link.target))', which this archive does not have"
-                )
-            }
-            waiting = rest
-        }
-        pending = [:]
     }
 
     // MARK: Attributes

@@ -32,9 +32,18 @@ extension OCIBackend {
             compression: configuration.compression,
             uuid: uuid
         )
-        do { try Directory.rename(output, to: image) } catch { throw ImageError(error, during: "converting") }
         var conversion = conversion
         conversion.summary.size = size
+        do {
+            if conversion.open != nil {
+                // What the layer leaves open goes on with it.
+                let note = try ImageReader(file: File.regular(image)).note()
+                let size = try ImageWriter.attach(note: note, to: File(output, .readWrite))
+                conversion.summary.size = size
+                conversion.open?.plainSize = size
+            }
+            try Directory.rename(output, to: image)
+        } catch { throw ImageError(error, during: "converting") }
         conversion.summary.minimumKernel = kernel
         conversion.summary.deadBytes = 0
         conversion.writer = "\(tool.program.rawValue) \(tool.version)"

@@ -20,7 +20,7 @@ extension OCIBackend {
         do {
             let plan = try await onThread(named: "open") { try ImportPlan(request, cancellation: $0) }
             let before = try plan.files.map { try $0.status() }
-            let layers = try await convert(plan, in: workspace, tracker: tracker)
+            let layers = try await layers(of: plan, in: workspace, tracker: tracker)
             for (file, status) in zip(plan.files, before) where try !file.status().hasSameContent(as: status)
             {
                 throw ImageError(
@@ -29,7 +29,7 @@ extension OCIBackend {
                     isTransient: true
                 )
             }
-            guard layers.contains(where: { $0.blob.entries > 0 }) else {
+            guard layers.contains(where: { $0.finished.blob.entries > 0 }) else {
                 let files = request.inputs.map(\.path.string).joined(separator: ", ")
                 throw ImageError(
                     .invalidArchive,
@@ -55,11 +55,11 @@ extension OCIBackend {
                 )
             }
             image.imported = ImportReport(
-                inputDigests: plan.archiveDigest.map { [$0] } ?? layers.map(\.conversion.digest),
-                bytesRead: layers.reduce(0) { $0 + $1.conversion.bytes },
-                bytesAdded: layers.reduce(0) { $0 + ($1.isNew ? $1.blob.size : 0) },
-                deadBytes: layers.reduce(0) { $0 + $1.conversion.summary.deadBytes },
-                warnings: layers.flatMap(\.conversion.warnings)
+                inputDigests: plan.archiveDigest.map { [$0] } ?? layers.map(\.bytes.digest),
+                bytesRead: layers.reduce(0) { $0 + $1.bytesRead },
+                bytesAdded: layers.reduce(0) { $0 + ($1.finished.isNew ? $1.finished.blob.size : 0) },
+                deadBytes: layers.reduce(0) { $0 + ($1.conversion?.summary.deadBytes ?? 0) },
+                warnings: layers.flatMap { $0.conversion?.warnings ?? [] }
             )
             return image
         } catch {
@@ -88,123 +88,14 @@ extension OCIBackend {
         }
     }
 
-    /// A layer that was converted and committed.
-    private struct ImportedLayer: Sendable {
-        var conversion: LayerConverter.Result
-        var blob: BlobRecord
-        var isNew: Bool
-    }
-
-    private func convert(
-        _ plan: ImportPlan,
-        in workspace: Workspace,
-        tracker: any Tracker
-    ) async throws -> [ImportedLayer] {
-        try await withThrowingTaskGroup(of: (Int, ImportedLayer).self) { group in
-            for (position, input) in plan.layers.enumerated() {
-                group.addTask {
-                    let layer = try await self.slots.run {
-                        try Task.checkCancellation()
-                        return try await self.convert(
-                            input,
-                            position: position,
-                            of: plan.layers.count,
-                            in: workspace,
-                            tracker: tracker
-                        )
-                    }
-                    return (position, layer)
-                }
-            }
-            var layers: [(Int, ImportedLayer)] = []
-            for try await layer in group { layers.append(layer) }
-            return layers.sorted { $0.0 < $1.0 }.map(\.1)
-        }
-    }
-
-    private func convert(
-        _ input: LayerInput,
-        position: Int,
-        of count: Int,
-        in workspace: Workspace,
-        tracker: any Tracker
-    ) async throws -> ImportedLayer {
-        let output = workspace.path.appending("layer\(position).erofs")
-        let bootFolder = workspace.path.appending("boot\(position)")
-        let configuration = configuration
-        let tool = try await engineTool()
-        var (conversion, boot) = try await onThread(named: "convert") { cancellation in
-            let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
-            let converter = LayerConverter(
-                compression: configuration.compression,
-                jobs: configuration.compressionJobs,
-                limits: configuration.limits,
-                cancellation: cancellation
-            )
-            let conversion = try converter.convert(
-                input.source(cancellation),
-                name: input.name,
-                isVouchedFor: input.digest != nil || input.diffID != nil,
-                to: image
-            ) { bytes in
-                tracker.report(
-                    ProgressEvent(
-                        phase: .layer,
-                        layer: position,
-                        layers: count,
-                        bytes: bytes,
-                        total: input.size
-                    )
-                )
-            }
-            try input.check(conversion)
-            let boot = try BootFiles(image: ImageReader(file: image), folder: bootFolder)
-                .extract(hasOpaqueRoot: conversion.hasOpaqueRoot)
-            return (conversion, boot)
-        }
-        let key = LayerKey(diffID: conversion.diffID)
-        if let known = try await store.blob(key, leasedBy: workspace) {
-            try Directory.unlink(output)
-            return ImportedLayer(conversion: conversion, blob: known, isNew: false)
-        }
-        if let tool { conversion = try await written(by: tool, conversion, at: output) }
-        try await checkBeforeCommit(output, of: key)
-        let sha256 = try await onThread(named: "hash") {
-            try FileDigest.sha256(of: File.regular(output), cancellation: $0)
-        }
-        let record = BlobRecord(
-            key: key,
-            sha256: sha256,
-            size: conversion.summary.size,
-            tarSize: conversion.tarSize,
-            entries: Int(clamping: conversion.summary.entries),
-            hasOpaqueRoot: conversion.hasOpaqueRoot,
-            minimumGuestKernel: conversion.summary.minimumKernel,
-            writer: conversion.writer,
-            options: configuration.writerOptions,
-            boot: boot,
-            impliedDirectories: conversion.impliedDirectories
-        )
-        let isThere = try FileStatus.of(bootFolder) != nil
-        let blob = try await store.commitBlob(
-            record,
-            file: output,
-            bootDirectory: isThere ? bootFolder : nil,
-            compressed: conversion.digest == conversion.diffID ? nil : conversion.digest,
-            in: workspace
-        )
-        return ImportedLayer(conversion: conversion, blob: blob, isNew: true)
-    }
-
     /// The image of an archive has its own manifest and config; a docker-archive, which has no manifest, gets one
     /// around its config, and plain layers get both, made from their digests alone: the same input is the same image
     /// everywhere.
     private static func imageRecord(_ layers: [ImportedLayer], _ image: ArchivedImage?) -> ImageRecord {
         let described = layers.map { layer in
-            let conversion = layer.conversion
-            return (
-                digest: conversion.digest, size: conversion.bytes, diffID: conversion.diffID,
-                mediaType: MediaType.layer(compressedBy: conversion.inputCompression)
+            (
+                digest: layer.bytes.digest, size: layer.bytes.count, diffID: layer.finished.blob.key.diffID,
+                mediaType: MediaType.layer(compressedBy: layer.bytes.compression)
             )
         }
         let made =
@@ -218,7 +109,7 @@ extension OCIBackend {
             indexDigests: [],
             platform: (image?.config.platform ?? .host).description,
             layers: layers.map {
-                ImageRecord.Layer(key: $0.blob.key, digest: $0.conversion.digest, size: $0.conversion.bytes)
+                ImageRecord.Layer(key: $0.finished.blob.key, digest: $0.bytes.digest, size: $0.bytes.count)
             },
             created: image?.config.created
         )
@@ -244,6 +135,3 @@ extension FileStatus {
         size == other.size && modified == other.modified
     }
 }
-
-/// The product's version: blobs record it, and the command line prints it.
-public let slipwayVersion = "0.1.0"

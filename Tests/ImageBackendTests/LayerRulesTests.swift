@@ -1,4 +1,7 @@
 import EROFS
+import Host
+import Store
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -163,7 +166,7 @@ struct LayerRulesTests {
         #expect(try ConvertedLayer(tar.finish()).result.summary.deadBytes >= 98_304)
     }
 
-    @Test("make missing parents 0755 root and record them")
+    @Test("make missing parents 0755 root and note that they are open")
     func implied() async throws {
         var tar = TarBuilder()
         tar.addFile("usr/local/bin/x", "x")
@@ -172,7 +175,10 @@ struct LayerRulesTests {
         let entries = try await layer.listing().entries
         #expect(entries["./usr/local"]?.hasPrefix("directory 755 0:0") == true)
         #expect(entries["./usr"]?.hasPrefix("directory 700") == true)
-        #expect(layer.result.impliedDirectories == ["usr/local", "usr/local/bin"])
+        let note = try ImageReader(file: File(layer.image, .readOnly)).note()
+        let lines = "slipway layer 1\nimplied /\nimplied /usr/local\nimplied /usr/local/bin\n"
+        #expect(String(decoding: note, as: UTF8.self) == lines)
+        #expect(layer.result.open?.places == 3)
     }
 
     @Test("resolve a hard link to a later entry, also through another link")
@@ -200,9 +206,12 @@ struct LayerRulesTests {
         #expect(entries["./b"]?.contains("links") == false)
     }
 
-    @Test("refuse a hard link to nothing, to a folder, or to itself alone")
+    @Test("refuse a hard link to what the layer itself hides, to a folder, or to itself alone")
     func brokenLinks() throws {
-        let missing = try failure { $0.addHardLink("a", to: "missing") }
+        let missing = try failure {
+            $0.addFile(".wh.missing", "")
+            $0.addHardLink("a", to: "missing")
+        }
         #expect(missing.code == .invalidArchive)
         #expect(missing.message.contains("'a'") && missing.message.contains("'missing'"))
         let folder = try failure {

@@ -50,6 +50,17 @@ public final class KernelMount: Sendable {
         return mount
     }
 
+    /// Mounts an overlay of two or more read-only layers, topmost first, and nothing else: its root is the topmost one's.
+    public static func overlay(only layers: [FilePath]) throws -> KernelMount {
+        let mount = KernelMount(scratch: try TemporaryDirectory("overlay"))
+        try Directory.create(mount.path)
+        let options = "lowerdir=" + layers.map(\.string).joined(separator: ":")
+        try retryingSystemCall("mount an overlay on", mount.path) {
+            shim_mount("overlay", mount.path.string, "overlay", UInt(MS_RDONLY), options)
+        }
+        return mount
+    }
+
     /// A tmpfs of a size in bytes: a disk that is soon full.
     public static func tmpfs(size: Int) throws -> KernelMount {
         let mount = KernelMount(scratch: try TemporaryDirectory("tmpfs"))

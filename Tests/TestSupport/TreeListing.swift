@@ -27,7 +27,7 @@ public struct TreeListing: Sendable, Equatable {
 
     /// Lists a folder.
     public init(_ root: FilePath, without options: Options = []) throws {
-        var groups: [UInt64: String] = [:]
+        var groups: [[UInt64]: String] = [:]
         try list(root, name: ".", options, &groups)
     }
 
@@ -46,7 +46,7 @@ public struct TreeListing: Sendable, Equatable {
         _ path: FilePath,
         name: String,
         _ options: Options,
-        _ groups: inout [UInt64: String]
+        _ groups: inout [[UInt64]: String]
     ) throws {
         guard let status = try FileStatus.of(path) else { return }
         var line =
@@ -60,8 +60,10 @@ public struct TreeListing: Sendable, Equatable {
         }
         if status.kind != .directory, status.linkCount > 1 {
             // Names come sorted, so the first of a group is the same in every tree.
-            line += " links \(status.linkCount) with \(groups[status.inode, default: name])"
-            if groups[status.inode] == nil { groups[status.inode] = name }
+            // An overlay's layers number their files each for itself.
+            let file = [status.device, status.inode]
+            line += " links \(status.linkCount) with \(groups[file, default: name])"
+            if groups[file] == nil { groups[file] = name }
         }
         for (key, value) in try Self.xattrs(path).sorted(by: { $0.key < $1.key }) {
             if options.contains(.overlayAttributes), key.hasPrefix("trusted.overlay.") { continue }

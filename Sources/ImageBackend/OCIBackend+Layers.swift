@@ -1,0 +1,169 @@
+import Archives
+import EROFS
+import Host
+import OCI
+import Store
+import SystemPackage
+
+/// A layer of an import: its bytes, and the blob that they are in the store.
+struct ImportedLayer: Sendable {
+    /// The bytes as the input has them, for the manifest.
+    struct Bytes: Sendable {
+        var digest: Digest
+        var count: UInt64
+        var compression: Archives.Compression
+    }
+
+    var bytes: Bytes
+    /// How many of them were read.
+    var bytesRead: UInt64
+    /// What converting them came to; nil where the store had the layer.
+    var conversion: LayerConverter.Result?
+    var finished: FinishedLayer
+}
+
+extension OCIBackend {
+    /// Brings the layers of an import into the store, in the order of the plan.
+    func layers(
+        of plan: ImportPlan,
+        in workspace: Workspace,
+        tracker: any Tracker
+    ) async throws -> [ImportedLayer] {
+        let finisher = LayerFinisher(self, workspace: workspace)
+        return try await withThrowingTaskGroup(of: (Int, ImportedLayer).self) { group in
+            for (position, input) in plan.layers.enumerated() {
+                group.addTask {
+                    let job = LayerJob(input: input, position: position, count: plan.layers.count)
+                    return (position, try await self.layer(job, finisher, in: workspace, tracker: tracker))
+                }
+            }
+            var layers: [(Int, ImportedLayer)] = []
+            for try await layer in group { layers.append(layer) }
+            return layers.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    private func layer(
+        _ job: LayerJob,
+        _ finisher: LayerFinisher,
+        in workspace: Workspace,
+        tracker: any Tracker
+    ) async throws -> ImportedLayer {
+        var bytes: ImportedLayer.Bytes?
+        var bytesRead: UInt64 = 0
+        var conversion: LayerConverter.Result?
+        let finished = try await finisher.layer(at: job.position) {
+            if let (known, its) = try await known(job.input, finisher) {
+                bytes = its
+                return .stored(known)
+            }
+            bytesRead = job.input.size
+            if let (known, its) = try await recognised(job.input, finisher) {
+                bytes = its
+                return .stored(known)
+            }
+            let image = workspace.path.appending("layer\(job.position).erofs")
+            let tool = try await engineTool()
+            var result = try await slots.run {
+                try Task.checkCancellation()
+                return try await convert(job, to: image, tracker: tracker)
+            }
+            bytes = ImportedLayer.Bytes(
+                digest: result.digest,
+                count: result.bytes,
+                compression: result.inputCompression
+            )
+            conversion = result
+            if let tool {
+                if let known = try await finisher.known(result.diffID) { return .stored(known) }
+                result = try await written(by: tool, result, at: image)
+                conversion = result
+            }
+            return .converted(result, image: image)
+        }
+        guard let bytes else {
+            throw ImageError(.cancelled, "stopped before a layer was read", isTransient: true)
+        }
+        return ImportedLayer(
+            bytes: bytes,
+            bytesRead: bytesRead,
+            conversion: conversion,
+            finished: finished
+        )
+    }
+
+    /// A layer that the store has, if the input says which layer it is: its bytes are not read then. What an archive of
+    /// images promises is what its image is known by, so the store's layer is the right one whatever the bytes are.
+    private func known(
+        _ input: LayerInput,
+        _ finisher: LayerFinisher
+    ) async throws -> (BlobRecord, ImportedLayer.Bytes)? {
+        guard let diffID = input.diffID, let record = try await finisher.known(diffID) else { return nil }
+        if let digest = input.digest {
+            return (record, ImportedLayer.Bytes(digest: digest, count: input.size, compression: .none))
+        }
+        // Without a digest, only of a plain tar is it known what the bytes are.
+        guard record.tarSize == input.size else { return nil }
+        return (record, ImportedLayer.Bytes(digest: diffID, count: input.size, compression: .none))
+    }
+
+    /// A layer that the store has, told by its bytes: where a known layer has as many, they are hashed first, which
+    /// takes a fraction of converting them.
+    private func recognised(
+        _ input: LayerInput,
+        _ finisher: LayerFinisher
+    ) async throws -> (BlobRecord, ImportedLayer.Bytes)? {
+        guard try await store.hasLayer(ofSize: input.size) else { return nil }
+        let bytes = try await onThread(named: "hash") { try input.identify($0) }
+        // Other bytes than those promised are the conversion's to refuse.
+        guard input.digest == nil || input.digest == bytes.digest else { return nil }
+        let known = try await store.diffID(ofCompressed: bytes.digest)
+        let diffID = bytes.compression == .none ? bytes.digest : known
+        guard let diffID, input.diffID == nil || input.diffID == diffID,
+            let record = try await finisher.known(diffID)
+        else { return nil }
+        return (record, bytes)
+    }
+
+    private func convert(
+        _ job: LayerJob,
+        to output: FilePath,
+        tracker: any Tracker
+    ) async throws -> LayerConverter.Result {
+        let configuration = configuration
+        return try await onThread(named: "convert") { cancellation in
+            let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
+            let converter = LayerConverter(
+                compression: configuration.compression,
+                jobs: configuration.compressionJobs,
+                limits: configuration.limits,
+                cancellation: cancellation
+            )
+            let conversion = try converter.convert(
+                job.input.source(cancellation),
+                name: job.input.name,
+                isVouchedFor: job.input.digest != nil || job.input.diffID != nil,
+                to: image
+            ) { bytes in
+                tracker.report(
+                    ProgressEvent(
+                        phase: .layer,
+                        layer: job.position,
+                        layers: job.count,
+                        bytes: bytes,
+                        total: job.input.size
+                    )
+                )
+            }
+            try job.input.check(conversion)
+            return conversion
+        }
+    }
+}
+
+/// A layer to be imported, and its place in the image.
+private struct LayerJob: Sendable {
+    var input: LayerInput
+    var position: Int
+    var count: Int
+}
