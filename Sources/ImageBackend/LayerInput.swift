@@ -36,7 +36,13 @@ struct LayerInput: Sendable {
     ///
     /// - Throws: `ArchiveError`.
     func identify(_ cancellation: Cancellation) throws(ArchiveError) -> ImportedLayer.Bytes {
-        let source = DigestingSource(source(cancellation))
+        let stream: any ByteSource =
+            switch bytes {
+            // Leaves the file's position to whoever reads it next.
+            case .file(let file): FileRangeSource(file: file, cancellation: cancellation)
+            case .member: source(cancellation)
+            }
+        let source = DigestingSource(stream)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
         var compression: Archives.Compression?

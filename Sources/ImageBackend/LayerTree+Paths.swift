@@ -64,9 +64,9 @@ extension LayerTree {
             let attributes = Attributes(undescribedIn: try writer.attributes(of: parent), modified: modified)
             let made = try writer.addDirectory(named: name, in: parent, attributes: attributes)
             if hidesBelow { opaque.insert(made) }
-            if mayLieBelow {
+            if mayLieBelow || implied[parent] != nil {
                 impliedCount += 1
-                implied[made] = ImpliedFolder(order: impliedCount)
+                implied[made] = ImpliedFolder(order: impliedCount, isHiding: !mayLieBelow)
             }
             parent = made
             return made

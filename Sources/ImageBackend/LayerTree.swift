@@ -34,6 +34,8 @@ final class LayerTree {
     /// A folder that entries imply.
     struct ImpliedFolder {
         let order: Int
+        /// Whether the layer hides what is below in its place: then only the folder that it lies in matters.
+        var isHiding = false
         /// Whether a whiteout of its name came after it.
         var isWhitedOut = false
     }
@@ -92,7 +94,9 @@ final class LayerTree {
             )
         }
         openEnds.folders = implied.sorted { $0.value.order < $1.value.order }.map { node, folder in
-            OpenEnds.Folder(path: path(of: node), isWhitedOut: folder.isWhitedOut)
+            let state: OpenEnds.Folder.State =
+                folder.isHiding ? .hiding : folder.isWhitedOut ? .whitedOut : .open
+            return OpenEnds.Folder(path: path(of: node), state: state)
         }
     }
 

@@ -48,6 +48,16 @@ extension Store {
         }
     }
 
+    /// Remembers that compressed bytes are a layer that the store has.
+    public func remember(compressed digest: Digest, of diffID: Digest) async throws {
+        let isNew = try await index.write { db in
+            guard try BlobRow.rememberCompressed(db, digest, diffID: diffID) else { return false }
+            try Sidecars.markBlobs(diffID: diffID, db)
+            return true
+        }
+        if isNew { await flushSidecars() }
+    }
+
     /// Whether some image has a layer of that many bytes, as its manifest lists it.
     public func hasLayer(ofSize size: UInt64) async throws -> Bool {
         try await index.read { db in

@@ -20,6 +20,14 @@ struct TarReaderErrorTests {
         }
     }
 
+    @Test("content that ends with the archive, without its padding, is all there; the end is missing")
+    func withoutPadding() throws {
+        var tar = TarBuilder()
+        tar.addFile("inserted", "by umoci")
+        let (entries, end) = try read(Array(tar.bytes.prefix(512 + 8)))
+        #expect(entries.count == 1 && end == .missing)
+    }
+
     @Test("errors name the archive, the entry and where its header lies")
     func message() {
         var tar = TarBuilder()

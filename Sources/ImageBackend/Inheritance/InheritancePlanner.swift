@@ -27,7 +27,7 @@ struct InheritancePlanner {
         self.layer = layer
         self.plain = plain
         self.below = below
-        implied = Set(layer.folders.map(\.path))
+        implied = Set(layer.folders.filter { $0.state != .hiding }.map(\.path))
     }
 
     /// The inheritance.
@@ -52,9 +52,10 @@ struct InheritancePlanner {
     private mutating func plan(_ folder: OpenEnds.Folder) throws {
         guard let name = folder.path.name else { return try planRoot() }
         let parents = try resolveLanding(folder.path.folder)
-        guard let parent = parents.last, let lower = parent.below else { return }
+        guard let parent = parents.last else { return }
         let path = parent.path.appending(name)
-        switch try below.entry(named: name, of: lower) {
+        let lower = folder.state == .hiding ? nil : parent.below
+        switch try lower.map({ try below.entry(named: name, of: $0) }) ?? .nothing {
         case .nothing:
             guard let own = try own(folder.path), try !isDescribed(path) else { return }
             let modified = own.modified
@@ -72,7 +73,7 @@ struct InheritancePlanner {
                 let end = way.last
             else { throw ImageError.inTheWay(path, of: folder.path) }
             try make(way, like: folder.path)
-            steps.append(.move(from: path, to: end.path, leavingWhiteout: folder.isWhitedOut))
+            steps.append(.move(from: path, to: end.path, leavingWhiteout: folder.state == .whitedOut))
             moved[folder.path] = end.path
             arrivals[end.path, default: []].append(folder.path)
             known = [:]

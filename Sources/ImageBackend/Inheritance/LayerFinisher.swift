@@ -135,6 +135,9 @@ struct LayerFinisher: Sendable {
     private func stored(_ key: LayerKey, insteadOf form: Form) async throws -> Form? {
         guard let record = try await store.blob(key, leasedBy: workspace) else { return nil }
         if form.isNew { try Directory.unlink(form.image) }
+        if let compressed = form.compressed {
+            try await store.remember(compressed: compressed, of: key.diffID)
+        }
         return Form(record: record, image: configuration.blobPath(key), isNew: false)
     }
 

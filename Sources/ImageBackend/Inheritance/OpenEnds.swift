@@ -4,9 +4,18 @@
 struct OpenEnds: Equatable, Sendable {
     /// A folder that the layer's entries imply without describing it.
     struct Folder: Equatable, Sendable {
+        /// What the layer says of the same name below.
+        enum State: String, Sendable {
+            /// Nothing.
+            case open = "implied"
+            /// Hidden before the folder came: only the setgid bit of the folder that it lies in matters.
+            case hiding
+            /// Whited out after the folder came: what is below that name goes, what this layer has stays.
+            case whitedOut = "whited-out"
+        }
+
         var path: EntryPath
-        /// Whether a whiteout of its name follows: what is below that name goes, what this layer has stays.
-        var isWhitedOut = false
+        var state = State.open
     }
 
     /// A hard link whose target the layer did not have when the link came.
@@ -47,7 +56,7 @@ extension OpenEnds {
             }
             bytes.append(UInt8(ascii: "\n"))
         }
-        for folder in folders { line(folder.isWhitedOut ? "whited-out" : "implied", folder.path) }
+        for folder in folders { line(folder.state.rawValue, folder.path) }
         for path in whiteouts { line("whiteout", path) }
         for path in opaque { line("opaque", path) }
         for link in links { line(link.isResolved ? "resolved-link" : "link", link.path, link.target) }
@@ -69,9 +78,12 @@ extension OpenEnds {
             let fields = line.split(separator: UInt8(ascii: " "))
             let paths = fields.dropFirst().compactMap { EntryPath(encoded: $0) }
             guard let word = fields.first, paths.count == fields.count - 1 else { throw .brokenNote(name) }
-            switch (String(decoding: word, as: UTF8.self), paths.count) {
-            case ("implied", 1): folders.append(Folder(path: paths[0]))
-            case ("whited-out", 1): folders.append(Folder(path: paths[0], isWhitedOut: true))
+            let kind = String(decoding: word, as: UTF8.self)
+            if paths.count == 1, let state = Folder.State(rawValue: kind) {
+                folders.append(Folder(path: paths[0], state: state))
+                continue
+            }
+            switch (kind, paths.count) {
             case ("whiteout", 1): whiteouts.append(paths[0])
             case ("opaque", 1): opaque.append(paths[0])
             case ("link", 2): links.append(Link(path: paths[0], target: paths[1], isResolved: false))

@@ -12,7 +12,8 @@ struct OpenEndsTests {
         ends.folders = [OpenEnds.Folder(path: .root)]
         for byte in UInt8.min...UInt8.max where byte != 0 && byte != UInt8(ascii: "/") {
             let name = try path([byte, 0x25, byte, 0x78])
-            ends.folders.append(OpenEnds.Folder(path: name, isWhitedOut: byte % 2 == 0))
+            let states: [OpenEnds.Folder.State] = [.open, .hiding, .whitedOut]
+            ends.folders.append(OpenEnds.Folder(path: name, state: states[Int(byte % 3)]))
             ends.whiteouts.append(name)
             ends.opaque.append(name.appending([byte, 0x79]))
             ends.links.append(OpenEnds.Link(path: name, target: .root, isResolved: byte % 3 == 0))

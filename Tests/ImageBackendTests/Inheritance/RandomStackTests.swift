@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -5,7 +6,10 @@ import Testing
 
 @Suite("Random stacks of layers")
 struct RandomStackTests {
-    @Test("are to a guest what they are to an unpacker", arguments: 0..<40)
+    /// Forty, or as many as `SLIPWAY_TEST_STACKS` says.
+    private static let seeds = 0..<(getenv("SLIPWAY_TEST_STACKS").flatMap { Int(String(cString: $0)) } ?? 40)
+
+    @Test("are to a guest what they are to an unpacker", arguments: seeds)
     func same(seed: Int) async throws {
         var generator = StackGenerator(seed: UInt64(seed))
         // What an unpacker refuses says nothing about what a guest should see.
