@@ -112,9 +112,16 @@ let package = Package(
                 swiftSettings: settings
             ),
             .executableTarget(
+                name: "image-check",
+                dependencies: ["EROFS", "Host", system],
+                path: "contrib/bench/ImageCheck",
+                swiftSettings: settings
+            ),
+            .executableTarget(
                 name: "slipway",
                 dependencies: [
-                    "Host", "Documents", "OCI", "GarbageCollection", "Store", "ImageBackend", "Snapshots",
+                    "Host", "Documents", "EROFS", "OCI", "GarbageCollection", "Store", "ImageBackend",
+                    "Snapshots",
                     "Provisioning", "Ingest", "Agent", log, system,
                     .product(name: "ArgumentParser", package: "swift-argument-parser"),
                     .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -8,6 +8,9 @@ struct Walk {
 
     init(_ components: ArraySlice<ArraySlice<UInt8>>) { rest = components.reversed() }
 
+    /// Whether nothing is left to go.
+    var isAtEnd: Bool { rest.isEmpty }
+
     mutating func next() -> ArraySlice<UInt8>? { rest.popLast() }
 
     /// Replaces the component just taken by a link's target; false after 40 links (the kernel's MAXSYMLINKS).

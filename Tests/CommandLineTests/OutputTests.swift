@@ -134,4 +134,37 @@ struct OutputTests {
         #expect(result.errors.hasPrefix("warning: store.check: \(fsck) is version 1.4"), "\(result.errors)")
         #expect(try await program.run("config", "check").errors == "")
     }
+
+    @Test("the files of an image are listed as ls -l does, hostile names escaped, and printed byte for byte")
+    func files() async throws {
+        let program = try Program()
+        var tar = TarBuilder()
+        tar.addDirectory("bin/", mode: 0o1777)
+        tar.addFile("bin/tool", "\u{1B}[31mred", mode: 0o4755)
+        tar.addFile("evil\u{1B}[2J\nname\\\u{202E}", "")
+        tar.addSymbolicLink("link", to: "bin/\u{7}tool")
+        tar.add("null", type: "3", mode: 0o666, device: (1, 3))
+        let layer = try program.folder.write(tar.finish(), to: "layer.tar")
+        #expect(try await program.run("image", "import", "web", layer.string).status == 0)
+        let listing = try await program.run("image", "files", "web", "-r")
+        let lines = [
+            "drwxrwxrwt   2     0     0 2023-11-14T22:13:20Z /bin",
+            "-rwsr-xr-x   1     0     0          8 2023-11-14T22:13:20Z /bin/tool",
+            #"-rw-r--r--   1     0     0          0 2023-11-14T22:13:20Z /evil\x1b[2J\nname\\\u{202e}"#,
+            #"lrwxrwxrwx   1     0     0          9 2023-11-14T22:13:20Z /link -> bin/\x07tool"#,
+            "crw-rw-rw-   1     0     0        1,3 2023-11-14T22:13:20Z /null",
+        ]
+        let printed = listing.output.split(separator: "\n").map(String.init)
+        #expect(printed.count == 5)
+        for (line, expected) in zip(printed.dropFirst(), lines.dropFirst()) { #expect(line == expected) }
+        #expect(printed.first?.hasPrefix("drwxrwxrwt   2") == true)
+        let document = try await program.json("image", "files", "web", "/bin")
+        #expect(document["files"]?.array?.count == 1 && document["schema"] == 1)
+        #expect(document["files"]?[0]?["path"] == "/bin/tool" && document["files"]?[0]?["mode"] == "4755")
+        #expect(try await program.run("image", "cat", "web", "/bin/tool").output == "\u{1B}[31mred")
+        let missing = try await program.run("image", "cat", "web", "/none")
+        #expect(missing.status == 4 && missing.errors == "slipway: '/none' is not in the image\n")
+        #expect(try await program.run("image", "files", "web", "--layer", "7").status == 4)
+        #expect(try await program.run("image", "cat", "web", "/bin").status == 1)
+    }
 }

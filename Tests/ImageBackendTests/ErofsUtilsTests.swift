@@ -175,4 +175,22 @@ struct BlobExaminationTests {
         #expect(try await test.store.discardDamagedBlob(key, examinations: examinations))
         await workspace.close()
     }
+
+    @Test("a layer that inherits folders, links and places from those below it is a sound image")
+    func variant() async throws {
+        var base = TarBuilder()
+        base.addDirectory("tmp/", mode: 0o1777)
+        base.addDirectory("usr/lib/")
+        base.addSymbolicLink("lib", to: "usr/lib")
+        base.addFile("below", "linked from above")
+        var top = TarBuilder()
+        top.addFile("tmp/x", "x")
+        top.addFile("lib/y", "moves")
+        top.addHardLink("lib/z", to: "lib/y")
+        top.addHardLink("above", to: "below")
+        let test = try TestBackend()
+        let image = try await test.importing("web", base.finish(), top.finish())
+        #expect(image.layers[1].key.inheritance != nil)
+        #expect(try await test.store.verifyBlobs(examinations: [.structure]) == [])
+    }
 }

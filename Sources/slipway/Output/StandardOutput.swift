@@ -7,6 +7,9 @@ enum StandardOutput {
     /// Writes text as it is. A reader that went away ends the program quietly by SIGPIPE.
     static func write(_ text: String) { writeAll(Array(text.utf8), to: STDOUT_FILENO) }
 
+    /// Writes bytes as they are.
+    static func write(_ bytes: UnsafeRawBufferPointer) { writeAll(bytes, to: STDOUT_FILENO) }
+
     /// Writes a value as JSON with sorted keys.
     static func write(json value: some Encodable) throws {
         let encoder = JSONEncoder()
@@ -27,15 +30,17 @@ enum StandardError {
 }
 
 private func writeAll(_ bytes: [UInt8], to descriptor: Int32) {
-    bytes.withUnsafeBytes { buffer in
-        var rest = buffer[...]
-        while !rest.isEmpty {
-            let part = UnsafeRawBufferPointer(rebasing: rest)
-            let count = Glibc.write(descriptor, part.baseAddress, part.count)
-            if count < 0 && errno == EINTR { continue }
-            // There is nobody left to tell.
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
+    bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
+}
+
+private func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+        let part = UnsafeRawBufferPointer(rebasing: rest)
+        let count = Glibc.write(descriptor, part.baseAddress, part.count)
+        if count < 0 && errno == EINTR { continue }
+        // There is nobody left to tell.
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
     }
 }

@@ -1,5 +1,6 @@
 import Agent
 import Documents
+import EROFS
 import GarbageCollection
 import Host
 import ImageBackend
@@ -56,6 +57,7 @@ struct Failure: Error {
         case let error as CollectionError: self.init(error.description)
         case let error as ModuleError: self.init(error.description)
         case let error as FileError: self.init(error.description)
+        case let error as EROFSError: self.init(error.description)
         case is CancellationError: self.init("interrupted")
         default: return nil
         }
