@@ -118,6 +118,12 @@ let package = Package(
                 swiftSettings: settings
             ),
             .executableTarget(
+                name: "registry-fetch",
+                dependencies: ["Host", "OCI", "Registry", log],
+                path: "contrib/bench/RegistryFetch",
+                swiftSettings: settings
+            ),
+            .executableTarget(
                 name: "slipway",
                 dependencies: [
                     "Host", "Documents", "EROFS", "OCI", "GarbageCollection", "Store", "ImageBackend",

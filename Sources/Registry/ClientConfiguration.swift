@@ -32,6 +32,8 @@ public struct ClientConfiguration: Sendable {
     public var userAgent: String
     /// Time and chance.
     public var time = TimeSource.system
+    /// When blobs are fetched in several ranges at once.
+    package var ranges = RangePolicy()
     /// Whether any network leads beyond this machine.
     var hasNetwork: @Sendable () -> Bool = { NetworkInterfaces.haveOne }
 

@@ -233,6 +233,74 @@ struct FaultTests {
         #expect(try await pull(registry) == layer.bytes)
     }
 
+    /// Ranges as soon as they may be, and small ones.
+    private func makeRangedClient() throws -> RegistryClient {
+        try makeClient {
+            $0.bufferBytes = 1 << 20
+            $0.ranges = RangePolicy(
+                patience: .milliseconds(100),
+                minimumRest: 50_000,
+                rangeBytes: 30_000,
+                connections: 4,
+                blobs: 1
+            )
+        }
+    }
+
+    private func ranges(_ registry: FaultyRegistry) throws -> [String] {
+        try registry.requests().filter { $0.path.contains(blobPath) }.compactMap(\.range)
+    }
+
+    @Test("where one connection is slow, the rest comes in ranges at once")
+    func ranged() async throws {
+        let registry = try await start([.init("slow", path: blobPath, times: nil, at: 200_000)])
+        let client = try makeRangedClient()
+        // Twice: the place among those that are split was given back.
+        for turn in 1...2 {
+            #expect(try await pull(registry, client) == layer.bytes)
+            #expect(try ranges(registry).count >= 5 * turn)
+        }
+    }
+
+    @Test("a reader that is slower than the connection gets one stream")
+    func notRanged() async throws {
+        let registry = try await start([])
+        let client = try makeClient {
+            $0.bufferBytes = 64 << 10
+            $0.ranges = RangePolicy(patience: .milliseconds(200), minimumRest: 1, rangeBytes: 30_000)
+        }
+        let image = try await client.resolve(try reference("\(registry.host)/lab/app:v1"))
+        let download = try await client.download(image.layers[0], of: image.reference)
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(try await download.everything() == layer.bytes)
+        #expect(try ranges(registry).isEmpty)
+    }
+
+    @Test(
+        "ranges that break, lie or are not given end in one stream",
+        arguments: ["reset", "cut", "ignoreRange", "lieRange", "noRange"]
+    )
+    func brokenRanges(_ kind: String) async throws {
+        let registry = try await start([
+            .init("slow", path: blobPath, at: 200_000),
+            .init(kind, path: blobPath, skip: 2, times: 1, at: 10_000),
+        ])
+        #expect(try await pull(registry, try makeRangedClient()) == layer.bytes)
+    }
+
+    @Test("ranges are asked of where a redirect led, without credentials")
+    func redirectedRanges() async throws {
+        let storage = try await start([.init("slow", path: blobPath, times: nil, at: 200_000)])
+        let registry = try await start(
+            [.init("redirect", path: blobPath, times: nil, value: "http://\(storage.host)")],
+            access: "bearer:100"
+        )
+        #expect(try await pull(registry, try makeRangedClient()) == layer.bytes)
+        #expect(try ranges(storage).count >= 5)
+        #expect(try storage.requests().allSatisfy { $0.authorization == nil })
+        #expect(try registry.requests().filter { $0.path.contains(blobPath) }.count <= 6)
+    }
+
     @Test("a reader that rests makes the registry rest, and that is no stall")
     func backpressure() async throws {
         let registry = try await start([])

@@ -52,6 +52,7 @@ struct BlobFetch: Sendable {
         from base: UInt64
     ) async throws(RegistryError) {
         var usesRange = true
+        var maySplit = foreign == nil
         while true {
             let offset = base + channel.received
             guard offset < descriptor.size else { return }
@@ -65,7 +66,7 @@ struct BlobFetch: Sendable {
                 // Closed: some servers answer an open range with everything.
                 call.headers.append(("Range", "bytes=\(offset)-\(descriptor.size - 1)"))
             }
-            let sink = BlobSink(into: channel, at: offset, of: descriptor.size)
+            let sink = sink(at: offset, maySplit: maySplit && usesRange)
             let response: HTTPResponse
             do { response = try await session.exchange(call, at: endpoint, into: sink) } catch {
                 switch sink.refusal {
@@ -76,6 +77,18 @@ struct BlobFetch: Sendable {
                         "\(name): stopped while it was fetched",
                         isTransient: true
                     )
+                case .split:
+                    defer { session.rangeBudget.giveBack() }
+                    let ranged = RangedFetch(
+                        session: session,
+                        endpoint: endpoint,
+                        descriptor: descriptor,
+                        name: name,
+                        channel: channel
+                    )
+                    if try await ranged.run(from: base + channel.received) { return }
+                    maySplit = false
+                    continue
                 case .size(let size):
                     throw RegistryError(
                         .sizeMismatch,
@@ -91,6 +104,8 @@ struct BlobFetch: Sendable {
                     )
                 }
             }
+            // The last byte came together with the decision.
+            if sink.refusal == .split { session.rangeBudget.giveBack() }
             switch response.status {
             case 200, 206:
                 guard base + channel.received == descriptor.size else {
@@ -110,6 +125,18 @@ struct BlobFetch: Sendable {
                     retryAfter: session.retryAfter(response)
                 )
             }
+        }
+    }
+
+    /// A sink that asks for ranges when one stream has shown that it is slow.
+    private func sink(at offset: UInt64, maySplit: Bool) -> BlobSink {
+        let policy = session.configuration.ranges
+        let now = session.configuration.time.now
+        let start = now()
+        return BlobSink(into: channel, at: offset, of: descriptor.size) { [session, channel] rest in
+            maySplit && rest >= policy.minimumRest
+                && now() - start >= policy.patience.milliseconds * 1_000_000 && !channel.wasEverFull
+                && session.rangeBudget.take()
         }
     }
 }

@@ -12,6 +12,8 @@ final class BlobSink: BodySink {
         case size(UInt64)
         /// The reader has gone.
         case abandoned
+        /// One stream is too slow: the rest is to come in ranges.
+        case split
     }
 
     private struct State {
@@ -24,12 +26,20 @@ final class BlobSink: BodySink {
     private let channel: ByteChannel
     private let offset: UInt64
     private let size: UInt64
+    private let mayBeSplit: @Sendable (_ rest: UInt64) -> Bool
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - offset: The byte of the blob that goes into the channel next.
     ///   - size: Bytes of the whole blob.
-    init(into channel: ByteChannel, at offset: UInt64, of size: UInt64) {
+    ///   - mayBeSplit: Asked as bytes arrive whether the rest, so many bytes, should come in ranges instead.
+    init(
+        into channel: ByteChannel,
+        at offset: UInt64,
+        of size: UInt64,
+        mayBeSplit: @escaping @Sendable (_ rest: UInt64) -> Bool = { _ in false }
+    ) {
+        self.mayBeSplit = mayBeSplit
         self.channel = channel
         self.offset = offset
         self.size = size
@@ -84,6 +94,7 @@ final class BlobSink: BodySink {
             }
             state.skip -= UInt64(passing)
             state.taken += UInt64(rest.count)
+            if mayBeSplit(size - offset - state.taken) { state.refusal = .split }
             return .taken
         }
     }

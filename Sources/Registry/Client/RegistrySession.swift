@@ -9,6 +9,7 @@ final class RegistrySession: Sendable {
     let registries: RegistriesFile
     let health: EndpointHealth
     let authenticator: Authenticator
+    let rangeBudget: RangeBudget
     private let courier: Courier
 
     init(_ configuration: ClientConfiguration, logger: Logger) throws(RegistryError) {
@@ -16,6 +17,7 @@ final class RegistrySession: Sendable {
         self.logger = logger
         let registries = RegistriesFile(configuration.registriesFile, logger: logger)
         self.registries = registries
+        rangeBudget = RangeBudget(configuration.ranges.blobs)
         health = EndpointHealth(now: configuration.time.now)
         let transport: HTTPTransport
         do { transport = try HTTPTransport() } catch { throw RegistryError(error) }
@@ -133,10 +135,11 @@ final class RegistrySession: Sendable {
             }
             request.tls = isSameOrigin ? endpoint.tls : registries.tls(for: url)
             request.bodyLimit = call.bodyLimit
-            request.mayUseHTTP2 = sink == nil
-            if sink == nil { request.timeouts.total = .seconds(120) }
+            request.mayUseHTTP2 = sink == nil && !call.hasOwnConnection
+            if request.mayUseHTTP2 { request.timeouts.total = .seconds(120) }
             let host = hops == 0 ? endpoint.name : "\(url.authority) (where \(endpoint.name) sends us)"
-            let response = try await courier.send(request, into: sink, subject: call.subject, host: host)
+            var response = try await courier.send(request, into: sink, subject: call.subject, host: host)
+            response.url = url
             guard [301, 302, 303, 307, 308].contains(response.status) else {
                 return Followed(response: response, isFromEndpoint: isSameOrigin)
             }
@@ -182,6 +185,8 @@ struct Call: Sendable {
     var bodyLimit = 64 << 10
     /// Another place than the registry, for a layer that has one.
     var foreignURL: HTTPURL?
+    /// Whether the body is so large that it must not share a connection.
+    var hasOwnConnection = false
 
     func url(at endpoint: Endpoint) -> HTTPURL { foreignURL ?? endpoint.url(kind, target) }
 }

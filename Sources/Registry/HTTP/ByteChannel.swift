@@ -23,6 +23,7 @@ final class ByteChannel: @unchecked Sendable {
     private var isFinished = false
     private var failure: RegistryError?
     private var isStopped = false
+    private var hasBeenFull = false
     private var resume: (@Sendable () -> Void)?
 
     init(capacity: Int) {
@@ -46,8 +47,8 @@ final class ByteChannel: @unchecked Sendable {
     /// How many bytes were put in so far.
     var received: UInt64 { locked { total } }
 
-    /// Whether the reader has gone.
-    var isAbandoned: Bool { locked { isStopped } }
+    /// Whether the reader ever was slower than what came.
+    var wasEverFull: Bool { locked { hasBeenFull } }
 
     /// Takes all bytes or none: `whenFree` is called once there is room again.
     func put(_ bytes: UnsafeRawBufferPointer, whenFree: @escaping @Sendable () -> Void) -> Reception {
@@ -57,6 +58,7 @@ final class ByteChannel: @unchecked Sendable {
                 // What is larger than the whole buffer would wait for ever.
                 guard bytes.count <= buffer.count else { return .refused }
                 resume = whenFree
+                hasBeenFull = true
                 return .full
             }
             var end = first + count

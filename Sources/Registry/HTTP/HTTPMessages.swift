@@ -55,6 +55,8 @@ struct HTTPResponse: Sendable {
     var head: HTTPHead
     /// Empty where a sink took it.
     var body: [UInt8] = []
+    /// Who gave it, after redirects; nil until somebody followed them.
+    var url: HTTPURL?
     var status: Int { head.status }
     var headers: HTTPHeaders { head.headers }
 }

@@ -234,6 +234,9 @@ extension Transfer {
             )
             return 0
         }
+        if body.isEmpty, let length = head.headers.contentLength, length <= UInt64(request.bodyLimit) {
+            body.reserveCapacity(Int(length))
+        }
         body.append(contentsOf: bytes)
         return bytes.count
     }
