@@ -92,6 +92,7 @@ extension LayerTree {
             linkTargets[next] = nil
             implied[next] = nil
             placeholders.remove(next)
+            early.remove(next)
             opaque.remove(next)
             whiteouts.remove(next)
             whiteoutsIn[next] = nil

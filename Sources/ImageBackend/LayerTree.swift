@@ -21,6 +21,8 @@ final class LayerTree {
     /// Folders that entries imply without naming them, and that may lie below this layer, with the order of their coming.
     var implied: [ImageWriter.Node: ImpliedFolder] = [:]
     var impliedCount = 0
+    /// What came before the folder that it is in was described.
+    var early: Set<ImageWriter.Node> = []
     /// Implied folders that whiteouts alone imply: what does not lie below has nothing to hide.
     var placeholders: Set<ImageWriter.Node> = []
     var whiteouts: Set<ImageWriter.Node> = []
@@ -98,6 +100,7 @@ final class LayerTree {
                 folder.isHiding ? .hiding : folder.isWhitedOut ? .whitedOut : .open
             return OpenEnds.Folder(path: path(of: node), state: state)
         }
+        openEnds.early = early.map { path(of: $0) }.sorted()
     }
 
     // MARK: Entries
@@ -157,7 +160,10 @@ final class LayerTree {
         _ attributes: Attributes
     ) throws {
         if let old = writer.child(named: name, of: parent), writer.kind(of: old) == .directory {
-            implied[old] = nil
+            // What came before the folder was described went through whatever lies below in its place.
+            if let folder = implied.removeValue(forKey: old), !folder.isHiding {
+                writer.forEachChild(of: old) { child, _ in early.insert(child) }
+            }
             placeholders.remove(old)
             try writer.setAttributes(attributes, of: old)
             dropPending(name, in: parent)

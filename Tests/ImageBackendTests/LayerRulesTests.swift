@@ -176,9 +176,10 @@ struct LayerRulesTests {
         #expect(entries["./usr/local"]?.hasPrefix("directory 755 0:0") == true)
         #expect(entries["./usr"]?.hasPrefix("directory 700") == true)
         let note = try ImageReader(file: File(layer.image, .readOnly)).note()
-        let lines = "slipway layer 1\nimplied /\nimplied /usr/local\nimplied /usr/local/bin\n"
+        let lines =
+            "slipway layer 1\nearly /usr/local\nimplied /\nimplied /usr/local\nimplied /usr/local/bin\n"
         #expect(String(decoding: note, as: UTF8.self) == lines)
-        #expect(layer.result.open?.places == 3)
+        #expect(layer.result.open?.places == 4)
     }
 
     @Test("resolve a hard link to a later entry, also through another link")

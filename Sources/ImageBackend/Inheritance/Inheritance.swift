@@ -13,6 +13,8 @@ struct Inheritance: Sendable {
         /// What is in a folder goes to another, for below there is a symbolic link in its place. A whiteout of that link
         /// stays behind if the layer has one.
         case move(from: EntryPath, to: EntryPath, leavingWhiteout: Bool)
+        /// The same for one thing that came before its folder was described.
+        case moveEarly(from: EntryPath, to: EntryPath)
         /// What lies below under that name is gone.
         case whiteout(EntryPath)
         /// Nothing below shows in a folder.
@@ -63,6 +65,7 @@ extension Inheritance.Step {
         case .folder(let path, let attributes): line("folder", [path], attributes.fields)
         case .move(let from, let to, let leavingWhiteout):
             line(leavingWhiteout ? "move-whited-out" : "move", [from, to])
+        case .moveEarly(let from, let to): line("move-early", [from, to])
         case .whiteout(let path): line("whiteout", [path])
         case .opaque(let path): line("opaque", [path])
         case .copy(let path, let original):

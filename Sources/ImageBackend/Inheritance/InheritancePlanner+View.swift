@@ -72,15 +72,15 @@ extension InheritancePlanner {
         }
     }
 
-    /// The folders on the way to a folder of the layer, itself last, where they are now.
-    mutating func resolveLanding(_ path: EntryPath) throws -> [Position] {
+    /// The folders on the way to a folder of the layer, without itself, where it is now.
+    mutating func resolveLanding(of path: EntryPath) throws -> [Position] {
         var landing = EntryPath.root
         for (index, name) in path.components.enumerated() {
             let plain = EntryPath(components: Array(path.components[...index]))
             landing = moved[plain] ?? landing.appending(name)
         }
         var way = [try position(.root, of: nil)]
-        for name in landing.components {
+        for name in landing.folder.components {
             let parent = way[way.count - 1]
             way.append(try position(parent.path.appending(name), of: parent))
         }

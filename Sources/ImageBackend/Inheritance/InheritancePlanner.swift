@@ -34,6 +34,7 @@ struct InheritancePlanner {
     ///
     /// - Throws: ``ImageError`` that names the path and what is in its way; `EROFSError`.
     mutating func plan() throws -> Inheritance {
+        for path in layer.early { try planEarly(path) }
         for folder in layer.folders { try plan(folder) }
         for path in layer.whiteouts { try planWhiteout(path) }
         for path in layer.opaque {
@@ -51,7 +52,7 @@ struct InheritancePlanner {
 
     private mutating func plan(_ folder: OpenEnds.Folder) throws {
         guard let name = folder.path.name else { return try planRoot() }
-        let parents = try resolveLanding(folder.path.folder)
+        let parents = try resolveLanding(of: folder.path)
         guard let parent = parents.last else { return }
         let path = parent.path.appending(name)
         let lower = folder.state == .hiding ? nil : parent.below
@@ -74,9 +75,34 @@ struct InheritancePlanner {
             else { throw ImageError.inTheWay(path, of: folder.path) }
             try make(way, like: folder.path)
             steps.append(.move(from: path, to: end.path, leavingWhiteout: folder.state == .whitedOut))
-            moved[folder.path] = end.path
-            arrivals[end.path, default: []].append(folder.path)
-            known = [:]
+            move(folder.path, to: end.path)
+        }
+    }
+
+    private mutating func move(_ folder: EntryPath, to path: EntryPath) {
+        moved[folder] = path
+        arrivals[path, default: []].append(folder)
+        known = [:]
+    }
+
+    private mutating func planEarly(_ path: EntryPath) throws {
+        guard let name = path.name, let folderName = path.folder.name else { return }
+        let parents = try resolveLanding(of: path.folder)
+        guard let parent = parents.last, let lower = parent.below,
+            case .other(let place) = try below.entry(named: folderName, of: lower)
+        else { return }
+        guard place.inode.kind == .symbolicLink else {
+            throw ImageError.inTheWay(parent.path.appending(folderName), of: path.folder)
+        }
+        let target = try below.target(of: place)
+        guard let way = try resolve(target, from: parents, as: path), !way.contains(where: \.isBlocked),
+            let end = way.last
+        else { throw ImageError.inTheWay(parent.path.appending(folderName), of: path) }
+        try make(way, like: path.folder)
+        let source = parent.path.appending(folderName).appending(name)
+        steps.append(.moveEarly(from: source, to: end.path.appending(name)))
+        if try plain.lookup(path.components.map(Array.init))?.kind == .directory {
+            move(path, to: end.path.appending(name))
         }
     }
 

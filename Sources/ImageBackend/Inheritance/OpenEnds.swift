@@ -26,6 +26,9 @@ struct OpenEnds: Equatable, Sendable {
         var isResolved: Bool
     }
 
+    /// What came before the folder that it is in was described: if a symbolic link lies below in the folder's place, it
+    /// went through that.
+    var early: [EntryPath] = []
     /// Folders, each after the one that it lies in; the root too, where nothing describes it.
     var folders: [Folder] = []
     /// Whiteouts in folders that nothing else implies: there are such folders only if they lie below.
@@ -36,7 +39,7 @@ struct OpenEnds: Equatable, Sendable {
     var links: [Link] = []
 
     /// How many things are open.
-    var count: Int { folders.count + whiteouts.count + opaque.count + links.count }
+    var count: Int { early.count + folders.count + whiteouts.count + opaque.count + links.count }
 
     /// Nothing open.
     init() {}
@@ -56,6 +59,7 @@ extension OpenEnds {
             }
             bytes.append(UInt8(ascii: "\n"))
         }
+        for path in early { line("early", path) }
         for folder in folders { line(folder.state.rawValue, folder.path) }
         for path in whiteouts { line("whiteout", path) }
         for path in opaque { line("opaque", path) }
@@ -84,6 +88,7 @@ extension OpenEnds {
                 continue
             }
             switch (kind, paths.count) {
+            case ("early", 1): early.append(paths[0])
             case ("whiteout", 1): whiteouts.append(paths[0])
             case ("opaque", 1): opaque.append(paths[0])
             case ("link", 2): links.append(Link(path: paths[0], target: paths[1], isResolved: false))

@@ -53,6 +53,10 @@ struct VariantWriter {
             try merge(source, into: try folder(to))
             writer.remove(source)
             if leavingWhiteout { try addWhiteout(from) }
+        case .moveEarly(let from, let to):
+            guard let source = node(at: from), let name = to.name else { return }
+            try put(source, named: Array(name), in: try folder(to.folder))
+            if let left = node(at: from) { writer.remove(left) }
         case .whiteout(let path): try addWhiteout(path)
         case .opaque(let path): try add([OverlayAttribute.opaque: [UInt8(ascii: "y")]], to: try folder(path))
         case .copy(let path, let original): try copy(original, to: path)
@@ -140,16 +144,24 @@ struct VariantWriter {
         var children: [(node: ImageWriter.Node, name: [UInt8])] = []
         writer.forEachChild(of: source) { node, name in children.append((node, Array(name))) }
         for (node, name) in children.sorted(by: { $0.name.lexicographicallyPrecedes($1.name) }) {
-            guard let present = writer.child(named: name, of: target) else {
-                try move(node, named: name, in: target)
-                continue
-            }
-            switch (try isWhiteout(node), try isWhiteout(present)) {
-            case (true, true): continue
-            case (true, false): try hideBelow(present)
-            case (false, true): try hideBelow(try move(node, named: name, in: target))
-            case (false, false): try settle(node, named: name, against: present, in: target)
-            }
+            try put(node, named: name, in: target)
+        }
+    }
+
+    private mutating func put(
+        _ node: ImageWriter.Node,
+        named name: [UInt8],
+        in target: ImageWriter.Node
+    ) throws {
+        guard let present = writer.child(named: name, of: target) else {
+            try move(node, named: name, in: target)
+            return
+        }
+        switch (try isWhiteout(node), try isWhiteout(present)) {
+        case (true, true): break
+        case (true, false): try hideBelow(present)
+        case (false, true): try hideBelow(try move(node, named: name, in: target))
+        case (false, false): try settle(node, named: name, against: present, in: target)
         }
     }
 

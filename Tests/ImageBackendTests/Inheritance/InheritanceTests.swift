@@ -60,6 +60,14 @@ struct InheritanceTests {
                 $0.addDirectory("lib", mode: 0o700)
                 $0.addFile("lib/x", "x")
             },
+            Corner("a folder over a link that is described after its first entries") {
+                $0.addFile("lib/early", "through the link")
+                $0.addFile("lib/deep/early", "through the link")
+                $0.addDirectory("lib/own", mode: 0o711)
+                $0.addDirectory("lib", mode: 0o700)
+                $0.addFile("lib/late", "in the folder")
+                $0.addDirectory("usr", mode: 0o701)
+            },
             Corner("an explicit folder below an implied link") {
                 $0.addDirectory("lib/deep", mode: 0o711)
                 $0.addDirectory("lib/fresh", mode: 0o711)

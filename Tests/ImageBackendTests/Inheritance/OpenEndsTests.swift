@@ -14,6 +14,7 @@ struct OpenEndsTests {
             let name = try path([byte, 0x25, byte, 0x78])
             let states: [OpenEnds.Folder.State] = [.open, .hiding, .whitedOut]
             ends.folders.append(OpenEnds.Folder(path: name, state: states[Int(byte % 3)]))
+            ends.early.append(name)
             ends.whiteouts.append(name)
             ends.opaque.append(name.appending([byte, 0x79]))
             ends.links.append(OpenEnds.Link(path: name, target: .root, isResolved: byte % 3 == 0))
@@ -21,7 +22,7 @@ struct OpenEndsTests {
         let note = ends.encoded
         #expect(note.allSatisfy { $0 == 10 || (0x20..<0x7F).contains($0) }, "the note is text")
         #expect(try OpenEnds(note: note, of: "blob") == ends)
-        #expect(ends.count == 1 + 254 * 4)
+        #expect(ends.count == 1 + 254 * 5)
     }
 
     @Test(
