@@ -366,20 +366,4 @@ struct FaultTests {
         #expect(error?.code == .unreachable && error?.isTransient == true)
         #expect(clock.waits.isEmpty)
     }
-
-    @Test("a proxy is asked for what lies beyond this machine")
-    func proxy() async throws {
-        let proxy = try await start([])
-        let folder = try TemporaryDirectory("proxy")
-        let client = try makeClient(
-            registries: "mirrors: { registry.example: { endpoint: [\"http://registry.example\"] } }",
-            in: folder
-        ) { $0.proxies = ProxySettings(http: "http://\(proxy.host)") }
-        let image = try await client.resolve(try reference("registry.example/lab/app:v1"))
-        #expect(try await client.layers(of: image)[0] == layer.bytes)
-        #expect(
-            try proxy.requests().first?.path
-                == "http://registry.example/v2/lab/app/manifests/v1?ns=registry.example"
-        )
-    }
 }

@@ -5,7 +5,7 @@ status (at: the status, value: Retry-After), cut (the connection ends), reset (i
 slow (at: bytes a second), corrupt (a byte differs), length (at: the length that is promised), longer (at: bytes that
 follow), ignoreRange (200 to a range), lieRange (other bytes than asked for), noRange (416), redirect (value: URL before
 the path), noDigest and wrongDigest (Docker-Content-Digest), endless (a body without end), type (value: Content-Type),
-interrupt (100 and 103 before the answer).
+interrupt (100 and 103 before the answer), tunnel (at: the port that CONNECT leads to).
 """
 import base64, json, os, re, secrets, socket, struct, sys, threading, time, urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def give_token(self, query):
+    def give_token(self):
         token = secrets.token_hex(8)
         with lock:
             tokens[token] = int(access.split(":")[1])
@@ -98,6 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, {"Content-Type": "application/json"}, body)
 
     def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.pick()
         seen = {"method": self.command, "path": self.path, "range": self.headers.get("Range"),
                 "authorization": self.headers.get("Authorization"), "host": self.headers.get("Host"),
@@ -111,8 +112,7 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "redirect":
             return self.answer(307, {"Location": value + self.path})
         if url.path == "/token":
-            length = int(self.headers.get("Content-Length") or 0)
-            return self.give_token(self.rfile.read(length).decode() or url.query)
+            return self.give_token()
         if not self.is_let_in():
             return
         found = re.match(r"^/(?:v2/)?(.*)/(manifests|blobs)/([^/]*)$", url.path)
@@ -130,6 +130,29 @@ class Handler(BaseHTTPRequestHandler):
         self.serve(content, media_type, digest, kind, at, value)
 
     do_HEAD = do_POST = do_GET
+
+    def do_CONNECT(self):
+        """A proxy that leads every host to one port of this machine."""
+        fault = self.pick()
+        with lock:
+            print(json.dumps({"method": "CONNECT", "path": self.path, "fault": fault["kind"]}), flush=True)
+        there = socket.create_connection(("127.0.0.1", fault["at"]))
+        self.send_response(200)
+        self.end_headers()
+
+        def pump(source, target):
+            try:
+                while data := source.recv(65536):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+
+        back = threading.Thread(target=pump, args=(there, self.connection), daemon=True)
+        back.start()
+        pump(self.connection, there)
+        back.join()
+        self.close_connection = True
 
     def serve(self, content, media_type, digest, kind, at, value):
         status, first, headers = 200, 0, {"Content-Type": value if kind == "type" else media_type}

@@ -7,7 +7,7 @@ import Registry
 /// Fetches and verifies an image's layers and throws them away: what `contrib/bench/fetch` times.
 @main
 struct RegistryFetch {
-    static func main() async throws {
+    static func main() async {
         var arguments = CommandLine.arguments.dropFirst()
         var configuration = ClientConfiguration(environment: [:], downloads: 8, downloadsPerRegistry: 8)
         if arguments.first == "--one-stream" {
@@ -18,6 +18,14 @@ struct RegistryFetch {
             print("usage: registry-fetch [--one-stream] REFERENCE")
             exit(64)
         }
+        do { print(try await fetch(text, configuration)) } catch {
+            print("registry-fetch: \(error)")
+            exit(1)
+        }
+    }
+
+    /// The bytes of all layers.
+    static func fetch(_ text: String, _ configuration: ClientConfiguration) async throws -> UInt64 {
         let client = try RegistryClient(configuration, logger: Logger(label: "registry-fetch"))
         let image = try await client.resolve(try Reference(parsing: text))
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -36,6 +44,6 @@ struct RegistryFetch {
             }
             try await group.waitForAll()
         }
-        print(image.layers.reduce(0) { $0 + $1.descriptor.size })
+        return image.layers.reduce(0) { $0 + $1.descriptor.size }
     }
 }
