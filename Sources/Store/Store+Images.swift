@@ -70,6 +70,24 @@ extension Store {
         }
     }
 
+    /// The images with this manifest, config or index digest, one per platform, the one committed last first.
+    public func images(knownAs digest: Digest) async throws -> [StoredImage] {
+        try await index.read { db in
+            let rows = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT DISTINCT image FROM image_aliases JOIN images ON images.digest = image WHERE alias = ?
+                    ORDER BY sequence DESC
+                    """,
+                arguments: [digest.hex]
+            )
+            let order = try rows.map { try $0.digest("image") }
+            let images = try StoredImage.fetch(db, order)
+            let byDigest = Dictionary(uniqueKeysWithValues: images.map { ($0.record.digest, $0) })
+            return order.compactMap { byDigest[$0] }
+        }
+    }
+
     /// The image that a normalised reference means now.
     public func image(reference: String) async throws -> StoredImage? {
         try await index.read { db in

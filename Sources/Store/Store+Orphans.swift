@@ -22,8 +22,8 @@ extension Store {
             for file in try OrphanScan.content(in: layout) where try !file.hasRow(db) {
                 orphans += try Self.discard(file.path, as: file.kind.rawValue, layout)
             }
-            for path in try Partials.idle(db, layout, now: clock.advance(db), ttl: partialTTL) {
-                orphans += try Self.discard(path, as: "partial", layout)
+            for partial in try Partials.idle(db, layout, now: clock.advance(db), ttl: partialTTL) {
+                orphans += try Self.discard(partial.path, as: "partial", layout)
             }
             for path in try Trash.recover(db, layout) where !orphans.contains(where: { $0.path == path }) {
                 let bytes = try DiskUsage.bytes(of: path) ?? 0

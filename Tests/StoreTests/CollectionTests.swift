@@ -148,12 +148,12 @@ struct CollectionTests {
         #expect(try await store.verifyBlobs().isEmpty)
     }
 
-    @Test("a partial download goes once it has stood still for its time, unless somebody locks it")
+    @Test("a partial download goes once it has stood still for its time, unless somebody is at it")
     func partials() async throws {
-        let (idle, locked) = (layout.partial.appending("idle"), layout.partial.appending("locked"))
+        let digest = Digest.sha256(of: "layer".utf8)
+        let (idle, locked) = (layout.partial.appending("idle"), layout.partial.appending(digest.hex))
         for path in [idle, locked] { try StoreFixture.write([1], to: path) }
-        let owner = try File(locked, .readWrite)
-        #expect(try owner.tryLock())
+        let owner = try #require(try await store.lockPartial(digest))
         #expect(try await store.collectOrphans(partialTTL: .seconds(10)).isEmpty)
         fixture.machine.advance(.seconds(6))
         try StoreFixture.write([1, 2], to: idle)
@@ -163,6 +163,29 @@ struct CollectionTests {
         fixture.machine.advance(.seconds(6))
         #expect(try await store.collectOrphans(partialTTL: .seconds(10)).map(\.kind) == ["partial"])
         #expect(try !exists(idle) && exists(locked))
-        withExtendedLifetime(owner) {}
+        #expect(owner.path == locked)
+    }
+
+    @Test("a download is one task's at a time; its lock leaves nothing behind, also after a kill")
+    func partialLock() async throws {
+        let digest = Digest.sha256(of: "layer".utf8)
+        var owner = try await store.lockPartial(digest)
+        #expect(owner != nil)
+        #expect(try await store.lockPartial(digest) == nil)
+        #expect(try await store.lockPartial(Digest.sha256(of: "other".utf8)) != nil)
+        owner = nil
+        #expect(try Directory.names(in: layout.partial).isEmpty)
+        owner = try await store.lockPartial(digest)
+        let path = try #require(owner?.path)
+        try StoreFixture.write([1], to: path)
+        try owner?.remove()
+        owner = nil
+        #expect(try Directory.names(in: layout.partial).isEmpty)
+
+        try StoreFixture.write([], to: layout.partial.appending("\(digest.hex).lock"))
+        #expect(try await store.lockPartial(digest) != nil)
+        try StoreFixture.write([], to: layout.partial.appending("\(digest.hex).lock"))
+        try await store.collectOrphans()
+        #expect(try Directory.names(in: layout.partial).isEmpty)
     }
 }
