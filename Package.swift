@@ -81,7 +81,10 @@ let package = Package(
         )
         + room(
             "ImageBackend",
-            ["Host", "EROFS", "OCI", "Archives", "GarbageCollection", "Store", log, system, subprocess]
+            [
+                "Host", "EROFS", "OCI", "Archives", "Registry", "GarbageCollection", "Store", log, system,
+                subprocess,
+            ]
         )
         + room("Snapshots", ["Host", "OCI", "Store", log, system, subprocess])
         + room(
@@ -99,8 +102,7 @@ let package = Package(
             "Agent",
             [
                 "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "GarbageCollection", "Store",
-                "ImageBackend",
-                "Snapshots", "Provisioning", "Ingest", log, system,
+                "ImageBackend", "Registry", "Snapshots", "Provisioning", "Ingest", log, system,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         )

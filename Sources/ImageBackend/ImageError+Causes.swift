@@ -1,6 +1,7 @@
 import Archives
 import EROFS
 import Host
+import Registry
 import Store
 import SystemPackage
 
@@ -13,6 +14,7 @@ extension ImageError {
         case let error as ArchiveError: self.init(error)
         case let error as EROFSError: self.init(error, during: operation)
         case let error as StoreError: self.init(error)
+        case let error as RegistryError: self.init(error)
         case is CancellationError: self.init(.cancelled, "stopped while \(operation)", isTransient: true)
         default: self.init(.io, "\(operation): \(error)")
         }
@@ -48,6 +50,32 @@ extension ImageError {
         case .invalidName, .notADirectory, .unsupported: self.init(.invalidArchive, "\(operation): \(error)")
         case .misuse, .corrupt: self.init(.io, "\(operation): \(error)")
         }
+    }
+
+    /// What a registry's failure means for an image operation.
+    init(_ error: RegistryError) {
+        let code: Code =
+            switch error.code {
+            case .unauthorized: .unauthorized
+            case .forbidden: .forbidden
+            case .notFound: .notFound
+            case .rateLimited: .rateLimited
+            case .unavailable: .unavailable
+            case .unreachable: .unreachable
+            case .offline: .offline
+            case .stalled: .stalled
+            case .tls: .tls
+            case .digestMismatch, .sizeMismatch: .digestMismatch
+            case .malformed: .invalidManifest
+            case .unsupported: .unsupported
+            case .noMatchingPlatform: .noMatchingPlatform
+            case .limitExceeded: .limitExceeded
+            case .configuration: .configuration
+            case .credentials: .credentials
+            case .io: .io
+            case .cancelled: .cancelled
+            }
+        self.init(code, error.message, isTransient: error.isTransient, retryAfter: error.retryAfter)
     }
 
     private init(_ error: StoreError) {

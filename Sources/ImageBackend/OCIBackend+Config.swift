@@ -1,5 +1,6 @@
 public import EROFS
 public import Host
+public import Registry
 public import Store
 public import SystemPackage
 
@@ -12,6 +13,12 @@ extension OCIBackend {
         public var compression: EROFS.Compression
         /// Layers converted at the same time, over all imports and pulls of this process.
         public var conversions: Int
+        /// Layers fetched at the same time, over all pulls of this process; they are converted while they arrive.
+        public var downloads: Int
+        /// Bytes of the file system that pulls leave free.
+        public var reserve: UInt64
+        /// How registries are reached.
+        public var registry: ClientConfiguration
         /// Threads that compress, for each conversion.
         public var compressionJobs: Int
         /// How long an image that nothing pins is kept, on the store's clock.
@@ -30,6 +37,9 @@ extension OCIBackend {
             store: StoreLayout,
             compression: EROFS.Compression = .lz4(clusterSize: 65536),
             conversions: Int = 2,
+            downloads: Int = 6,
+            reserve: UInt64 = 0,
+            registry: ClientConfiguration = ClientConfiguration(environment: [:]),
             compressionJobs: Int = 2,
             unpinnedTTL: Duration = .seconds(24 * 3600),
             limits: LayerLimits = LayerLimits(),
@@ -40,6 +50,9 @@ extension OCIBackend {
             self.store = store
             self.compression = compression
             self.conversions = conversions
+            self.downloads = downloads
+            self.reserve = reserve
+            self.registry = registry
             self.compressionJobs = compressionJobs
             self.unpinnedTTL = unpinnedTTL
             self.limits = limits

@@ -11,6 +11,10 @@ public final class OCIBackend: Images {
     let store: Store
     let logger: Logger
     let slots: ConversionSlots
+    let registry: RegistryAccess
+    let layerSlots: LayerSlots
+    let space: SpaceLedger
+    let fetches = SharedWork<Digest, FetchedLayer>()
 
     /// Creates a backend over a store.
     public init(config: Config, store: Store, logger: Logger) {
@@ -18,20 +22,13 @@ public final class OCIBackend: Images {
         self.store = store
         self.logger = logger
         slots = ConversionSlots(config.conversions)
+        registry = RegistryAccess(config.registry, logger: logger)
+        layerSlots = LayerSlots(config.downloads)
+        space = SpaceLedger(path: config.store.root, reserve: config.reserve)
     }
 
     /// `oci`.
     public var type: String { "oci" }
-
-    /// Always fails: this version has no registry client.
-    ///
-    /// - Throws: ``ImageError`` with the code `unsupported`.
-    public func pull(_ request: PullRequest, tracker: any Tracker) async throws(ImageError) -> Image {
-        throw ImageError(
-            .unsupported,
-            "cannot pull \(request.reference): this version has no registry client; drop the image into the inbox as tar files"
-        )
-    }
 
     /// The module that collects images nothing wants and blobs no image has.
     public var gcModule: any Module { ImageCollection(store: store, unpinnedTTL: configuration.unpinnedTTL) }
