@@ -80,6 +80,13 @@ final class QueueFixture: Sendable {
         }
     }
 
+    /// Passes until the first pull of a reference has ended, and no more: however slow the machine is, its backoff is not
+    /// over by then.
+    func tryOnce(_ reference: String) async throws {
+        while images.pulled.isEmpty { try await pass() }
+        try await idle()
+    }
+
     /// Waits until nothing runs.
     func idle() async throws {
         while await queue.activity.running > 0 { try await Task.sleep(for: .milliseconds(2)) }

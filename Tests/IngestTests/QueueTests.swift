@@ -95,6 +95,7 @@ struct QueueTests {
         try await fixture.run()
         #expect(try await fixture.record(Self.db) == nil)
         #expect(try await fixture.store.image(reference: Self.db) == nil)
+        #expect(try await fixture.receipt(Self.db) == nil)
     }
 
     @Test("pull=always follows a moved tag after its refresh time, and an unmoved one costs a look")
@@ -182,10 +183,24 @@ struct QueueTests {
         let fixture = try QueueFixture()
         fixture.images.publish(Self.web, "content")
         let source = Source(rawValue: "requests/\(Self.web)")
-        await fixture.queue.wish([QueueEntry(try Reference(parsing: "web"), source: source)])
+        let web = try Reference(parsing: "web")
+        await fixture.queue.wish([.wish(web, isNeeded: false, asking: [])])
+        try await fixture.run()
+        #expect(fixture.images.pulled.isEmpty)
+        await fixture.queue.wish([.wish(web, isNeeded: true, asking: [])])
         try await fixture.run()
         #expect(try await fixture.store.image(reference: Self.web)?.pins == [source])
         #expect(try await fixture.receipt(Self.web) == nil)
+        // Who waits for an answer of its own gets one.
+        await fixture.queue.wish([.wish(web, isNeeded: true, asking: ["vm-1"])])
+        try await fixture.run()
+        #expect(fixture.images.pulls.map(\.policy) == [.ifNotPresent, .always])
+        // Nobody waits any more, but it is still named; and a process that does not know of wishes releases nothing.
+        await fixture.queue.wish([.wish(web, isNeeded: false, asking: [])])
+        try await fixture.run(after: .seconds(100_000))
+        try await QueueFixture(again: fixture).run()
+        #expect(fixture.images.pulled.count == 2)
+        #expect(try await fixture.store.image(reference: Self.web)?.pins == [source])
         await fixture.queue.wish([])
         try await fixture.run()
         #expect(try await fixture.store.images().allSatisfy { $0.pins.isEmpty })

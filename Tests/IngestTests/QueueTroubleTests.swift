@@ -18,7 +18,7 @@ struct QueueTroubleTests {
         let failure = ImageError(.unavailable, "no route to host", isTransient: true)
         fixture.images.fail(Self.web, failure, failure)
         try fixture.write("web")
-        try await fixture.run()
+        try await fixture.tryOnce(Self.web)
         let first = try #require(try await fixture.record(Self.web))
         #expect(first.state == .failed && first.errorCode == "unavailable" && first.attempts == 1)
         let receipt = try #require(try await fixture.receipt(Self.web))
@@ -105,7 +105,7 @@ struct QueueTroubleTests {
         let failure = ImageError(.unavailable, "offline", isTransient: true)
         fixture.images.fail(Self.web, failure, failure, failure)
         try fixture.write("web")
-        try await fixture.run()
+        try await fixture.tryOnce(Self.web)
         let next = try QueueFixture(again: fixture) { $0.triesOnce = true }
         try await next.run()
         try await next.run(after: .seconds(1000))

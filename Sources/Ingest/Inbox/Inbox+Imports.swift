@@ -91,7 +91,10 @@ extension Inbox {
             say(.info, name, "changed while it was read: starting over")
         case .gone: try await release(name, work.record?.image)
         case .failed(let error): try await recordFailure(work, error)
-        case .cancelled: if !isStopping { say(.info, name, "import stopped: the item changed or went away") }
+        case .cancelled:
+            // Of an item that nothing is remembered of, nothing may go on saying that it runs.
+            if work.record == nil { await receipts.remove(name) }
+            if !isStopping { say(.info, name, "import stopped: the item changed or went away") }
         }
     }
 

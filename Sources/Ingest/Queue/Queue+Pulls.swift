@@ -75,6 +75,8 @@ extension Queue {
             switch outcome {
             case .success(let image): try await recordSuccess(pull, image)
             case .failure(let error) where error.code == .cancelled || isCancelled:
+                // Of a line that nothing is remembered of, nothing may go on saying that it runs.
+                if pull.record == nil, source.queueReference != nil { await receipts.remove(source.wanted) }
                 if !isStopping { say(.info, source, "pull stopped: the line changed or went away") }
             case .failure(let error): try await recordFailure(pull, error)
             }

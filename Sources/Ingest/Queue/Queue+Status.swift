@@ -50,7 +50,9 @@ extension Queue {
         let content = observation.file.content
         let queued = turns.sources
         var items = (content?.entries ?? []).map { status(of: $0, isQueued: queued.contains($0.source)) }
-        items += observation.wishes.map { status(of: $0, isQueued: queued.contains($0.source)) }
+        items += (observation.wishes ?? []).filter(\.isNeeded).map {
+            status(of: $0, isQueued: queued.contains($0.source))
+        }
         for problem in content?.problems ?? [] {
             let source = problem.reference.map { Source.queue($0.description) }
             let isFollowed = items.contains { $0.source == source }
@@ -68,6 +70,14 @@ extension Queue {
             )
         }
         return items
+    }
+
+    /// What is wanted beside the file and how it stands, as of the last pass.
+    public var wished: [(entry: QueueEntry, status: QueueItemStatus)] {
+        let queued = turns.sources
+        return (observation?.wishes ?? []).filter(\.isNeeded).map {
+            ($0, status(of: $0, isQueued: queued.contains($0.source)))
+        }
     }
 
     private func status(of entry: QueueEntry, isQueued: Bool) -> QueueItemStatus {

@@ -27,7 +27,7 @@ public actor Queue {
     /// Whether events tell of every change; nil until a watcher says.
     var isWatched: Bool?
     /// What is wanted beside the file.
-    private var wishes: [QueueEntry] = []
+    private var wishes: [QueueEntry]?
 
     var observation: QueueObservation?
     var plan = QueuePlan()
@@ -92,8 +92,14 @@ public actor Queue {
     /// What is to be done about what was observed. Changes nothing.
     public static func plan(_ observation: QueueObservation) -> QueuePlan { QueuePlanner(observation).run() }
 
-    /// Says what is wanted beside the file. A pass should follow.
-    public func wish(_ entries: [QueueEntry]) { wishes = entries }
+    /// Says what is wanted beside the file. A pass should follow where that is news.
+    ///
+    /// - Returns: whether it is.
+    @discardableResult
+    public func wish(_ entries: [QueueEntry]) -> Bool {
+        defer { wishes = entries }
+        return wishes != entries
+    }
 
     private func records() async throws -> (lines: [Source: SourceRecord], file: SourceRecord?) {
         var lines: [Source: SourceRecord] = [:]
@@ -161,7 +167,7 @@ public actor Queue {
     /// Forgets what is gone.
     private func forget(_ observation: QueueObservation) {
         guard case .settled(let content, _) = observation.file else { return }
-        var present = Set(content.entries.map(\.source)).union(observation.wishes.map(\.source))
+        var present = Set(content.entries.map(\.source)).union((observation.wishes ?? []).map(\.source))
         present.formUnion(observation.records.keys)
         present.formUnion([.queueFile])
         present.formUnion(content.problems.map { Source.queueLine($0.line) })

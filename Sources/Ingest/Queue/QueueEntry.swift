@@ -18,6 +18,10 @@ public struct QueueEntry: Sendable, Hashable, Codable {
     public var refresh: Duration?
     /// Its line in the file, from 1; nil where no line asks for it.
     public var line: Int?
+    /// Of a wish: whether somebody waits for it. What nobody waits for stays as it is.
+    public var isNeeded = true
+    /// Of a wish: for whom the registry is to be asked anew, sorted.
+    public var asking: [String] = []
 
     /// Creates an entry; without a source of its own, it is one of the queue.
     public init(
@@ -43,8 +47,21 @@ public struct QueueEntry: Sendable, Hashable, Codable {
         var parts = ["pull=\(policy.rawValue)"]
         if let platform { parts.append("platform=\(platform)") }
         if let alias { parts.append("as=\(alias)") }
+        if !asking.isEmpty { parts.append("for=\(asking.joined(separator: ","))") }
         if let refresh { parts.append("refresh=\(refresh / .milliseconds(1))ms") }
         return parts.joined(separator: " ")
+    }
+
+    /// An image that is wanted beside the file; its pull is remembered under `requests/REF`.
+    public static func wish(_ reference: Reference, isNeeded: Bool, asking: [String]) -> QueueEntry {
+        var entry = QueueEntry(
+            reference,
+            source: .request(reference.description),
+            policy: asking.isEmpty ? .ifNotPresent : .always
+        )
+        entry.isNeeded = isNeeded
+        entry.asking = asking
+        return entry
     }
 
     /// The references that it claims.
@@ -77,6 +94,9 @@ public enum QueueCode {
 }
 
 extension Source {
+    /// An image that VM requests want from its registry.
+    static func request(_ reference: String) -> Source { Source(rawValue: "\(requestPrefix)\(reference)") }
+
     /// What the written form of every line of the queue starts with.
     static let queuePrefix = "queue/"
 

@@ -27,8 +27,8 @@ public struct QueueObservation: Sendable {
     public var now: StoreTime
     /// The file.
     public var file: File
-    /// What is wanted beside the file.
-    public var wishes: [QueueEntry]
+    /// What is wanted beside the file; nil while that is not known.
+    public var wishes: [QueueEntry]?
     /// What is remembered of each line and wish.
     public var records: [Source: SourceRecord]
     /// What is remembered of the file itself.
@@ -46,7 +46,7 @@ public struct QueueObservation: Sendable {
     public init(
         now: StoreTime,
         file: File,
-        wishes: [QueueEntry] = [],
+        wishes: [QueueEntry]? = nil,
         records: [Source: SourceRecord] = [:],
         fileRecord: SourceRecord? = nil,
         pins: [Source: Set<Digest>] = [:],

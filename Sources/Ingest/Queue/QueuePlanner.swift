@@ -16,7 +16,7 @@ struct QueuePlanner {
     func run() -> QueuePlan {
         var planner = self
         for entry in observation.file.content?.entries ?? [] { planner.judge(entry) }
-        for entry in observation.wishes { planner.judge(entry) }
+        for entry in observation.wishes ?? [] where entry.isNeeded { planner.judge(entry) }
         planner.judgeProblems()
         planner.judgeMissingLines()
         planner.judgeMissingWishes()
@@ -136,7 +136,8 @@ struct QueuePlanner {
     }
 
     private mutating func judgeMissingWishes() {
-        let wished = Set(observation.wishes.map(\.source))
+        guard let wishes = observation.wishes else { return }
+        let wished = Set(wishes.map(\.source))
         let known = Set(observation.records.keys).union(observation.running.keys)
             .filter { $0 != .queueFile && $0.queueReference == nil }
         let missing = known.subtracting(wished).sorted { $0.rawValue < $1.rawValue }

@@ -4,13 +4,23 @@ import Store
 
 /// What is said to people about VMs.
 enum Advice {
-    static func missingImage(_ reference: String) -> String {
+    static func missingImage(_ request: VMRequest) -> String {
+        let reference = request.image
         guard Digest(reference) == nil, Reference.isShortName(reference),
             let full = Reference.candidates(for: reference).last
-        else { return "the store has no image \(reference); put it into the inbox or the queue" }
+        else {
+            guard request.pull != .never, VMObservation.pullable(reference) != nil else {
+                return "the store has no image \(reference); put it into the inbox or the queue"
+            }
+            return "the store has no image \(reference); it is pulled"
+        }
         return
             "the store has no image localhost/\(reference) and no \(full.description); put it into the inbox, or "
-            + "write the full name \(full.description) here and in the queue"
+            + "write the full name \(full.description) here to have it pulled"
+    }
+
+    static func asking(_ reference: String) -> String {
+        "the registry is asked what \(reference) means now, as pull: always says"
     }
 
     static func heldImage(_ request: VMRequest, bound: Digest, wanted: Digest, moved: Bool) -> String {

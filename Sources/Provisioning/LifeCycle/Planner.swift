@@ -140,10 +140,17 @@ struct Planner {
             return
         }
         switch image {
-        case .missing: step.judge(.waiting, .imageNotFound, Advice.missingImage(request.image))
+        case .missing:
+            let pull = request.pull == .never ? nil : standing(of: request.image)
+            step.judge(.waiting, .imageNotFound, pull?.message ?? Advice.missingImage(request))
         case .unavailable(let why): step.judge(.waiting, .imageUnavailable, why)
         case .found(let wanted):
-            if let refused = machine?.refused, refused.inputs.request == step.requestDigest,
+            if request.pull == .always, VMObservation.pullable(request.image) != nil,
+                standing(of: request.image)?.answered.contains(request.name) != true
+            {
+                let message = standing(of: request.image)?.message ?? Advice.asking(request.image)
+                step.judge(.waiting, .imageUnavailable, message)
+            } else if let refused = machine?.refused, refused.inputs.request == step.requestDigest,
                 refused.inputs.image == wanted
             {
                 step.refuse(refused.problem)
@@ -151,6 +158,10 @@ struct Planner {
                 step.action = .create
             }
         }
+    }
+
+    private func standing(of image: String) -> PullStanding? {
+        VMObservation.pullable(image).flatMap { world.pulls[$0.description] }
     }
 
     /// A VM with a binding.
@@ -181,7 +192,7 @@ struct Planner {
             }
             if !isSameReference { return }
         case .missing where !isSameReference:
-            return step.judge(.held, .imageNotFound, Advice.missingImage(request.image))
+            return step.judge(.held, .imageNotFound, Advice.missingImage(request))
         case .unavailable(let why) where !isSameReference: return step.judge(.held, .imageUnavailable, why)
         case .found, .missing, .unavailable: break
         }

@@ -58,6 +58,8 @@ public struct VMObservation: Sendable, Hashable {
     public var bindings: [VMRecord] = []
     /// What the requests' references mean.
     public var images: [String: ImageState] = [:]
+    /// How far the pulls of wished images have come, by reference.
+    public var pulls: [String: PullStanding] = [:]
     /// The folders of VMs that are not retired, by name.
     public var machines: [String: Machine] = [:]
     /// Retired bindings whose folder still lies where it was: something stopped in between.

@@ -33,6 +33,7 @@ public actor VMs {
     private var lastObservation: VMObservation?
     private var lastPlan: VMPlan?
     private var settlesAt: Int64?
+    private var pulls: [String: PullStanding] = [:]
 
     struct Rendered: Sendable {
         var inputs: VMObservation.Inputs
@@ -101,6 +102,14 @@ public actor VMs {
     }
     private var looked: Int64 = 0
 
+    // MARK: Pulling
+
+    /// Says how far the pulls of wished images have come, by reference. A pass should follow.
+    public func notePulls(_ standings: [String: PullStanding]) { pulls = standings }
+
+    /// The images that requests want from registries, as of the last look; nil while it cannot be told.
+    public var wishes: [ImageWish]? { lastObservation?.wishes }
+
     // MARK: Observing
 
     /// Looks at requests, bindings, images and folders. Requests that did not change are not read again.
@@ -131,6 +140,7 @@ public actor VMs {
         world.removeGrace = settings.removeGrace
         world.onImageChange = settings.onImageChange
         world.bindings = try await store.vms()
+        world.pulls = pulls
         switch listing {
         case .success(let listing): world.files = listing.files
         case .failure(let why): world.unavailable = why.message

@@ -8,7 +8,7 @@ public struct VMRequest: Sendable, Hashable {
         case never
         /// One that the store has, else from its registry.
         case ifNotPresent = "if-not-present"
-        /// Ask the registry whenever the VM is judged.
+        /// The registry is asked before the VM's first config.
         case always
     }
 
