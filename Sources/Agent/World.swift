@@ -1,10 +1,12 @@
 import EROFS
+import Foundation
 public import GarbageCollection
 import Host
 public import ImageBackend
 public import Ingest
 public import Logging
 public import Provisioning
+import Registry
 public import Snapshots
 public import Store
 import SystemPackage
@@ -116,9 +118,24 @@ extension Settings {
             store: paths.store,
             compression: store.compression == .none ? .none : .lz4(clusterSize: 65536),
             conversions: jobs.conversions,
+            downloads: jobs.downloads,
+            reserve: store.reserve,
+            registry: registryConfiguration,
             unpinnedTTL: gc.unpinnedTTL,
+            limits: LayerLimits(entries: store.limits.layerEntries, unpackedBytes: store.limits.layerBytes),
             engine: store.engine == .mkfs ? .mkfs : .native,
             check: store.check == .fsck ? .fsck : .none
+        )
+    }
+
+    private var registryConfiguration: ClientConfiguration {
+        ClientConfiguration(
+            registriesFile: root.pushing(registry.config).lexicallyNormalized(),
+            environment: ProcessInfo.processInfo.environment,
+            downloads: jobs.downloads,
+            downloadsPerRegistry: jobs.downloads,
+            allowsForeignLayers: registry.allowForeignLayers,
+            userAgent: "slipway/\(slipwayVersion)"
         )
     }
 

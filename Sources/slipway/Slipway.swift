@@ -7,7 +7,7 @@ struct Slipway: AsyncParsableCommand {
         commandName: "slipway",
         abstract: "Keeps a Cloud Hypervisor host stocked with VM images.",
         discussion: """
-            Drop tar files into the inbox and VM requests beside it; 'slipway agent' makes the host match. \
+            Drop tar files into the inbox, list references in the queue, put VM requests beside them; 'slipway agent' makes the host match. \
             Data goes to stdout, logs and progress to stderr.
 
             Exit codes: 0 done; 1 failed; 3 done in part or degraded; 4 not found; 64 usage; 75 busy, try again; \

@@ -19,7 +19,8 @@ struct Installation {
         try folder.write(settings, to: "config.yaml")
     }
 
-    private var options: [String] {
+    /// What every subcommand gets.
+    var options: [String] {
         ["--config", folder.appending("config.yaml").string, "--root", root.string]
     }
 

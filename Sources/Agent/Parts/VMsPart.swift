@@ -1,12 +1,18 @@
+public import Ingest
 public import Provisioning
 public import Store
 
 /// The VMs as a part of a pass.
 public struct VMsPart: Part {
     let vms: VMs
+    /// Pulls what requests want from registries; nil where nothing is pulled.
+    let queue: Queue?
 
     /// Wraps the VMs.
-    public init(_ vms: VMs) { self.vms = vms }
+    public init(_ vms: VMs, queue: Queue? = nil) {
+        self.vms = vms
+        self.queue = queue
+    }
 
     /// `vms`
     public var name: String { "vms" }
@@ -34,6 +40,7 @@ public struct VMsPart: Part {
 
     /// A pass for every VM.
     public func reconcile(now: StoreTime) async throws -> Outcome {
+        if let queue { await vms.notePulls(await queue.pullStandings()) }
         let done = await vms.apply(VMs.plan(try await vms.observe(now: now)))
         var outcome = Outcome()
         outcome.nextLook = await vms.nextDeadline
@@ -74,6 +81,18 @@ public struct VMsPart: Part {
                 Outcome.Finding(item: "vm/\(step.name)", code: "superseded", message: step.message)
             )
             outcome.nextLook = now
+        }
+        if let queue, let wishes = await vms.wishes {
+            let entries = wishes.map {
+                QueueEntry.wish($0.reference, isNeeded: $0.isNeeded, asking: $0.asking)
+            }
+            // The queue's turn in this pass is over.
+            if await queue.wish(entries), entries.contains(where: \.isNeeded) {
+                outcome.underway.append(
+                    Outcome.Finding(item: "vms", code: "pulling", message: "images are pulled for requests")
+                )
+                outcome.nextLook = now
+            }
         }
         if let unavailable = standing.unavailable {
             outcome.failures.append(Outcome.Finding(item: "vms", code: "unavailable", message: unavailable))

@@ -23,7 +23,7 @@ actor Crew {
     }
 
     /// The parts in the order of a pass: images first, so that VMs find them.
-    var parts: [any Part] { [InboxPart(inbox), QueuePart(queue), VMsPart(vms)] }
+    var parts: [any Part] { [InboxPart(inbox), QueuePart(queue), VMsPart(vms, queue: queue)] }
 
     /// Makes the parts anew under other settings.
     func adopt(_ settings: Settings) async {

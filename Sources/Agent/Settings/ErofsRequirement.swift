@@ -37,6 +37,6 @@ extension Settings {
                 warnings.append("\(requirement.setting): \(error)")
             }
         }
-        return warnings
+        return warnings + checkRegistries()
     }
 }

@@ -9,6 +9,8 @@ public struct Settings: Sendable, Hashable {
     public var inbox = Inbox()
     /// The file of image references.
     public var queue = Queue()
+    /// How registries are reached.
+    public var registry = Registry()
     /// VM requests and what becomes of them.
     public var vms = VMs()
     /// How blobs are made and kept.
@@ -56,6 +58,14 @@ public struct Settings: Sendable, Hashable {
         public var removeGrace: Duration = .seconds(600)
         /// Whether the file may be writable by everyone.
         public var allowWorldWritable = false
+    }
+
+    /// `registry`
+    public struct Registry: Sendable, Hashable {
+        /// The file of mirrors, credentials and certificates, in the form of k3s and rke2.
+        public var config: FilePath = "/etc/slipway/registries.yaml"
+        /// Whether layers that may not be handed on are fetched from where a manifest says that they are.
+        public var allowForeignLayers = false
     }
 
     /// `vms`
@@ -117,6 +127,16 @@ public struct Settings: Sendable, Hashable {
         public var check = Check.none
         /// Bytes of the file system that stay free.
         public var reserve: UInt64 = 2 << 30
+        /// Bounds on what one layer may hold.
+        public var limits = Limits()
+
+        /// `store.limits`
+        public struct Limits: Sendable, Hashable {
+            /// Bytes of one layer, unpacked.
+            public var layerBytes: UInt64 = 256 << 30
+            /// Entries of one layer.
+            public var layerEntries = 20_000_000
+        }
     }
 
     /// `gc`

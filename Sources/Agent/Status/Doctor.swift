@@ -37,8 +37,11 @@ public struct Doctor: Sendable {
 
     /// Looks at everything. Creates and changes nothing.
     public func examine() async -> [Examination] {
-        [kernel(), rootFolder(), fileSystem(), space(), mke2fs()] + (await erofsUtils())
-            + [watches(), leases(), kvm()] + inputFolders() + bootProfiles()
+        var found = [kernel(), rootFolder(), fileSystem(), space(), mke2fs()]
+        found += await erofsUtils()
+        found += [watches(), leases(), kvm()]
+        found += inputFolders() + registries() + bootProfiles()
+        return found
     }
 
     // MARK: The machine

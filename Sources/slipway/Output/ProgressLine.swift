@@ -3,7 +3,7 @@ import Glibc
 import ImageBackend
 import Synchronization
 
-/// Shows an import's progress on stderr: a line that redraws itself on a terminal, a line per phase elsewhere.
+/// Shows the progress of an import or a pull on stderr: a line that redraws itself on a terminal, a line per phase elsewhere.
 final class ProgressLine: Tracker {
     private struct State {
         var lastDrawn: ContinuousClock.Instant?
