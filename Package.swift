@@ -66,7 +66,7 @@ let package = Package(
     ]
         + room("Host", ["CShims", system])
         + room("Documents", [.product(name: "Yams", package: "Yams")])
-        + room("EROFS", ["CShims", "CLZ4", "Host", system])
+        + room("EROFS", ["CShims", "CLZ4", "COpenSSL", "Host", system])
         + room("OCI", ["COpenSSL"])
         + room("CloudHypervisor", ["Documents"])
         + room(

@@ -13,6 +13,8 @@ import SystemPackage
 package struct LayerConverter {
     /// How images are written.
     package var compression: EROFS.Compression
+    /// The oldest Linux that has to read them.
+    package var guestKernel: GuestKernel
     /// Threads that compress.
     package var jobs: Int
     /// Bounds on the input.
@@ -20,8 +22,15 @@ package struct LayerConverter {
     /// Stops the work between two steps.
     package var cancellation: Cancellation
 
-    package init(compression: EROFS.Compression, jobs: Int, limits: LayerLimits, cancellation: Cancellation) {
+    package init(
+        compression: EROFS.Compression,
+        guestKernel: GuestKernel,
+        jobs: Int,
+        limits: LayerLimits,
+        cancellation: Cancellation
+    ) {
         self.compression = compression
+        self.guestKernel = guestKernel
         self.jobs = jobs
         self.limits = limits
         self.cancellation = cancellation
@@ -76,7 +85,12 @@ package struct LayerConverter {
             let reader = TarReader(tar, name: name)
             let writer = try ImageWriter(
                 file: output,
-                options: WriterOptions(compression: compression, jobs: jobs, cancellation: cancellation)
+                options: WriterOptions(
+                    compression: compression,
+                    guestKernel: guestKernel,
+                    jobs: jobs,
+                    cancellation: cancellation
+                )
             )
             let tree = LayerTree(writer: writer, limits: limits)
             while let entry = try reader.next() { try tree.apply(entry, content: reader) }

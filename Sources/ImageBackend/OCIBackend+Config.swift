@@ -11,6 +11,8 @@ extension OCIBackend {
         public var store: StoreLayout
         /// How layers are written.
         public var compression: EROFS.Compression
+        /// The oldest Linux that has to read them.
+        public var guestKernel: GuestKernel
         /// Layers converted at the same time, over all imports and pulls of this process.
         public var conversions: Int
         /// Layers fetched at the same time, over all pulls of this process; they are converted while they arrive.
@@ -36,6 +38,7 @@ extension OCIBackend {
         public init(
             store: StoreLayout,
             compression: EROFS.Compression = .lz4(clusterSize: 65536),
+            guestKernel: GuestKernel = GuestKernel(6, 1),
             conversions: Int = 2,
             downloads: Int = 6,
             reserve: UInt64 = 0,
@@ -49,6 +52,7 @@ extension OCIBackend {
         ) {
             self.store = store
             self.compression = compression
+            self.guestKernel = guestKernel
             self.conversions = conversions
             self.downloads = downloads
             self.reserve = reserve
@@ -74,10 +78,11 @@ extension OCIBackend {
 
         /// The options of the writer in one canonical line, as blobs record them.
         var writerOptions: String {
-            switch compression {
-            case .none: "none"
-            case .lz4(let clusterSize): "lz4,cluster=\(clusterSize)"
-            case .lz4hc(let level, let clusterSize): "lz4hc,level=\(level),cluster=\(clusterSize)"
+            let kernel = "kernel=\(guestKernel)"
+            return switch compression {
+            case .none: "none,\(kernel)"
+            case .lz4(let clusterSize): "lz4,cluster=\(clusterSize),\(kernel)"
+            case .lz4hc(let level, let clusterSize): "lz4hc,level=\(level),cluster=\(clusterSize),\(kernel)"
             }
         }
     }

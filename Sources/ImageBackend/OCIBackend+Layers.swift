@@ -135,6 +135,7 @@ extension OCIBackend {
             let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
             let converter = LayerConverter(
                 compression: configuration.compression,
+                guestKernel: configuration.guestKernel,
                 jobs: configuration.compressionJobs,
                 limits: configuration.limits,
                 cancellation: cancellation

@@ -8,28 +8,93 @@ import Testing
 
 @Suite("Writing an image")
 struct WriterTests {
-    @Test("the same calls make the same bytes with any number of jobs", arguments: KernelTests.compressions)
-    func reproducible(compression: Compression) throws {
+    @Test(
+        "the same calls make the same bytes with any number of jobs",
+        arguments: KernelTests.compressions,
+        [GuestKernel(5, 15), GuestKernel(6, 1)]
+    )
+    func reproducible(compression: Compression, guestKernel: GuestKernel) throws {
         let model = NastyTrees.random(seed: 77)
-        let once = try Image(model, WriterOptions(compression: compression, jobs: 1)).bytes()
-        #expect(try Image(model, WriterOptions(compression: compression, jobs: 1)).bytes() == once)
-        #expect(try Image(model, WriterOptions(compression: compression, jobs: 2)).bytes() == once)
-        #expect(try Image(model, WriterOptions(compression: compression, jobs: 5)).bytes() == once)
+        func bytes(jobs: Int) throws -> [UInt8] {
+            let options = WriterOptions(compression: compression, guestKernel: guestKernel, jobs: jobs)
+            return try Image(model, options).bytes()
+        }
+        let once = try bytes(jobs: 1)
+        #expect(try bytes(jobs: 1) == once)
+        #expect(try bytes(jobs: 2) == once)
+        #expect(try bytes(jobs: 5) == once)
+    }
+
+    @Test("a file that is there many times is stored once where files are packed")
+    func identical() throws {
+        var generator = SeededGenerator(seed: 8)
+        let noise = generator.noise(40_000)
+        var model = Model()
+        for index in 0..<200 { model.add("\(index)", .file([.bytes(noise)])) }
+        model.add("other", .file([.bytes(noise.dropLast() + [1])]))
+        let image = try Image(model, WriterOptions(guestKernel: GuestKernel(6, 1)))
+        #expect(image.summary.size < 150_000)
+        #expect(image.summary.minimumKernel == GuestKernel(6, 1))
+        try expectReader(image, holds: model)
+    }
+
+    @Test("a file of mostly holes takes its data and next to nothing more, whatever size it claims")
+    func mostlyHoles() throws {
+        let size = UInt64(Int64.max)
+        let image = try Image(WriterOptions(guestKernel: GuestKernel(6, 1))) { writer in
+            try writer.beginFile(
+                named: Array("sparse".utf8),
+                in: writer.root,
+                size: size,
+                isMostlyHoles: true,
+                attributes: Attributes(permissions: 0o644)
+            )
+            try Array("data".utf8).withUnsafeBytes { try writer.write($0) }
+            try writer.writeHole(size - 4)
+            try writer.endFile()
+        }
+        #expect(image.summary.size < 8 << 20)
+        let inode = try #require(try image.reader().lookup([Array("sparse".utf8)]))
+        #expect(inode.size == size)
     }
 
     @Test("feature bits are only what the image uses")
     func features() throws {
-        func features(_ compression: Compression, _ fill: (inout Model) -> Void) throws -> (UInt32, String) {
+        func features(
+            _ compression: Compression,
+            _ guestKernel: GuestKernel = GuestKernel(5, 15),
+            _ fill: (inout Model) -> Void
+        ) throws -> (UInt32, String) {
             var model = Model()
             fill(&model)
-            let image = try Image(model, WriterOptions(compression: compression))
-            return (try image.reader().superblock.incompatibleFeatures, image.summary.minimumKernel)
+            let image = try Image(model, WriterOptions(compression: compression, guestKernel: guestKernel))
+            return (
+                try image.reader().superblock.incompatibleFeatures, image.summary.minimumKernel.description
+            )
         }
         let zeros = Piece.bytes([UInt8](repeating: 0, count: 100_000))
         #expect(try features(.none) { $0.add("a", .file([zeros])) } == (0, "5.4"))
         #expect(try features(.none) { $0.add("a", .file([.hole(1 << 21)])) } == (4, "5.15"))
         #expect(try features(.lz4(clusterSize: 65536)) { $0.add("a", text: "short") } == (0, "5.4"))
         #expect(try features(.lz4(clusterSize: 4096)) { $0.add("a", .file([zeros])) } == (1, "5.4"))
+        #expect(
+            try features(.lz4(clusterSize: 65536), GuestKernel(5, 12)) { $0.add("a", .file([zeros])) } == (
+                1, "5.4"
+            )
+        )
+        #expect(
+            try features(.none, GuestKernel(5, 14)) { $0.add("a", .file([.hole(1 << 21)])) } == (0, "5.4")
+        )
+        #expect(
+            try features(.lz4(clusterSize: 65536), GuestKernel(6, 0)) { $0.add("a", .file([zeros])) } == (
+                0x13, "5.17"
+            )
+        )
+        #expect(
+            try features(.lz4(clusterSize: 65536), GuestKernel(6, 1)) {
+                $0.add("a", .file([.bytes([UInt8](repeating: 0, count: 999))]))
+            } == (0x23, "6.1")
+        )
         #expect(try features(.lz4(clusterSize: 65536)) { $0.add("a", .file([zeros])) } == (3, "5.13"))
     }
 

@@ -23,6 +23,7 @@ struct ConvertedLayer {
         image = folder.appending("layer.erofs")
         let converter = LayerConverter(
             compression: compression,
+            guestKernel: GuestKernel(6, 1),
             jobs: jobs,
             limits: limits,
             cancellation: Cancellation()

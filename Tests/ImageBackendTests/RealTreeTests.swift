@@ -14,6 +14,7 @@ struct RealTreeTests {
         let image = folder.appending("layer.erofs")
         let converter = LayerConverter(
             compression: .lz4(clusterSize: 65536),
+            guestKernel: GuestKernel(6, 1),
             jobs: 2,
             limits: LayerLimits(),
             cancellation: Cancellation()

@@ -12,6 +12,8 @@ struct InodeCheck: ~Copyable {
     /// The slots at which inodes begin.
     private var starts = SparseBitmap()
     private var xattrs: XattrCheck
+    /// The size of the packed inode, once it is checked.
+    private var packedSize: UInt64 = 0
     private let scratch = ScratchBuffer()
 
     init(_ image: ImageReader, _ check: ImageCheck) throws(EROFSError) {
@@ -22,6 +24,15 @@ struct InodeCheck: ~Copyable {
             throw .corrupt("the superblock's time has \(image.superblock.epoch.nanoseconds) nanoseconds")
         }
         _ = slots.insert(Self.slots(UInt64(Superblock.offset), UInt64(image.superblock.end)))
+    }
+
+    /// Checks the inode that small files are packed into, which has no name.
+    mutating func checkPacked() throws(EROFSError) {
+        guard image.superblock.packedNID != 0 else { return }
+        let inode = try image.inode(image.superblock.packedNID)
+        _ = try PackedInode(image)
+        try check(inode)
+        packedSize = inode.size
     }
 
     mutating func check(_ inode: Inode) throws(EROFSError) {
@@ -123,8 +134,16 @@ struct InodeCheck: ~Copyable {
         guard inode.kind != .directory else { throw .unsupported("the folder \(inode.nid) is compressed") }
         let clusters = try ClusterReader(image, inode)
         try require(Format.IncompatibleFeature.zeroPadding, "compressed data", inode)
-        if clusters.isBigCluster {
+        if clusters.header.isBigCluster {
             try require(Format.IncompatibleFeature.bigCluster, "clusters larger than a block", inode)
+        }
+        if clusters.header.inlineSize > 0 {
+            try require(Format.IncompatibleFeature.tailPacking, "a tail beside its index", inode)
+        }
+        if clusters.header.wholeFragment != nil
+            || clusters.header.advise & MapHeader.Advise.fragmentTail != 0
+        {
+            try require(Format.IncompatibleFeature.fragments, "data in the packed inode", inode)
         }
         try claim(inode, to: clusters.metadataEnd)
         var position: UInt64 = 0
@@ -134,6 +153,13 @@ struct InodeCheck: ~Copyable {
             let cluster = try clusters.cluster(at: position)
             guard cluster.start == position else {
                 throw .corrupt("the clusters of inode \(inode.nid) overlap at byte \(position)")
+            }
+            if case .fragment(let start) = cluster.storage {
+                // The packed inode is checked once, for all that lie in it.
+                guard start <= packedSize, cluster.length <= packedSize - start else {
+                    throw .corrupt("inode \(inode.nid) lies beyond the packed inode")
+                }
+                if clusters.header.wholeFragment != nil { return }
             }
             // A reader may come in at any block: the index has to lead all of them to the same cluster.
             var block = align(position + 1, to: UInt64(Format.blockSize))
@@ -159,11 +185,14 @@ struct InodeCheck: ~Copyable {
     ) throws(EROFSError) {
         guard cluster.imageOffset <= image.size, UInt64(cluster.imageSize) <= image.size - cluster.imageOffset
         else { throw .corrupt("a cluster of inode \(inode.nid) lies beyond the image") }
-        guard !cluster.isPlain else {
+        switch cluster.storage {
+        case .fragment: return
+        case .plain:
             guard cluster.length <= UInt64(cluster.imageSize) else {
                 throw .corrupt("a plain cluster of inode \(inode.nid) is longer than its blocks")
             }
             return
+        case .lz4: break
         }
         expandedBytes += cluster.length
         if let limit = check.limits.expandedBytes, expandedBytes > limit {

@@ -37,6 +37,7 @@ struct TreeWalk: ~Copyable {
 
     mutating func run() throws(EROFSError) -> ImageCheck.Report {
         do throws(EROFSError) {
+            try inodes.checkPacked()
             let root = try image.inode(image.root)
             guard root.kind == .directory else { throw .corrupt("the root is no folder") }
             try enter(root, named: [], in: root.nid)

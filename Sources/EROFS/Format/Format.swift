@@ -33,25 +33,28 @@ enum Format {
         /// Clusters above one block, with the compression's settings stored behind the superblock.
         static let bigCluster: UInt32 = 0x2
         static let chunkedFile: UInt32 = 0x4
-        /// What Linux 5.15 knows.
-        static let all: UInt32 = 0x7
+        /// The last cluster of a file may lie behind its index.
+        static let tailPacking: UInt32 = 0x10
+        /// Files, or their last clusters, may lie in the packed inode; clusters may be used more than once.
+        static let fragments: UInt32 = 0x20
+        /// What this reader knows: Linux 6.1.
+        static let all: UInt32 = 0x37
     }
 
     /// The header that begins an inode's extended attributes.
     static let xattrHeaderSize = 12
     static let xattrEntrySize = 4
 
-    /// The map header of a compressed inode and the reserved bytes behind it, before the index.
-    static let mapHeaderSize = 16
+    /// The size of an entry of a full index (`struct z_erofs_lcluster_index`).
     static let indexEntrySize = 8
-    /// `h_advise`: clusters of HEAD1 may be larger than a block.
-    static let adviseBigCluster: UInt16 = 0x2
     /// The type in an index entry's advise: uncompressed head, compressed head, or neither.
     enum ClusterType {
         static let plain: UInt16 = 0
         static let head: UInt16 = 1
         static let continuation: UInt16 = 2
     }
+    /// In a full index: the cluster makes more bytes than the file takes of it (`Z_EROFS_LI_PARTIAL_REF`).
+    static let partialFlag: UInt16 = 0x8000
     /// Marks the first continuation's distance as the number of blocks of its physical cluster.
     static let blockCountFlag: UInt16 = 0x800
 

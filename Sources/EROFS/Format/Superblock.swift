@@ -26,6 +26,11 @@ public struct Superblock: Equatable, Sendable {
     public var uuid: [UInt8] = Array(repeating: 0, count: 16)
     /// The largest physical cluster in blocks; 1 without the big-cluster feature.
     public var clusterBlocks: UInt16 = 1
+    /// The address of the inode that small files are packed into; 0 for none.
+    public var packedNID: UInt64 = 0
+
+    /// The size of the largest physical cluster in bytes.
+    var largestCluster: Int { Int(clusterBlocks) * Format.blockSize }
 
     /// Where the first inode may lie: behind the superblock and the compression's settings.
     var end: Int {
@@ -53,6 +58,7 @@ public struct Superblock: Equatable, Sendable {
         base.store(xattrBlock, at: 44)
         for (index, byte) in uuid.prefix(16).enumerated() { base.store(byte, at: 48 + index) }
         base.store(incompatibleFeatures, at: 80)
+        base.store(packedNID, at: 96)
         if incompatibleFeatures & Format.IncompatibleFeature.bigCluster != 0 {
             base.store(UInt16(1), at: 84)  // the algorithms in use: LZ4 is bit 0
             base.store(UInt16(14), at: Self.size)
@@ -120,6 +126,9 @@ public struct Superblock: Equatable, Sendable {
         if incompatibleFeatures & Format.IncompatibleFeature.bigCluster != 0 {
             guard try field(84, UInt16.self) == 1 else { throw .unsupported("compression other than LZ4") }
             clusterBlocks = Swift.max(1, try field(Self.size + Int(extraSlots) * 16 + 4, UInt16.self))
+        }
+        if incompatibleFeatures & Format.IncompatibleFeature.fragments != 0 {
+            packedNID = try field(96, UInt64.self)
         }
         if compatibleFeatures & Format.CompatibleFeature.checksum != 0 {
             let stored = try field(4, UInt32.self)

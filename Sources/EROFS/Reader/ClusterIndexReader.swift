@@ -1,92 +1,109 @@
-/// A cluster found in an index: which bytes of the file it makes, and from which bytes of the image.
+/// A cluster found in an index: which bytes of the file it makes, and from what.
 struct LocatedCluster: Equatable {
-    var start: UInt64
-    var end: UInt64
-    var imageOffset: UInt64
-    var imageSize: Int
-    var isPlain: Bool
-
-    var length: UInt64 { end - start }
-}
-
-/// Looks clusters up in the full index of one inode (`struct z_erofs_lcluster_index`), of which it keeps a block.
-struct ClusterIndexReader {
-    private struct Entry {
-        var type: UInt16
-        var offset: UInt64
-        var block: UInt32
-
-        var isHead: Bool { type != Format.ClusterType.continuation }
-        /// Of a continuation: how far back its cluster begins, or how many blocks the cluster has.
-        var back: UInt16 { UInt16(truncatingIfNeeded: block) }
-        /// Of a continuation: how far on the next cluster begins.
-        var forward: UInt16 { UInt16(truncatingIfNeeded: block >> 16) }
+    /// Where the bytes of a cluster are.
+    enum Storage: Equatable {
+        /// In the image as they are. `rotation` bytes of the block's beginning belong behind its end.
+        case plain(rotation: Int)
+        /// In the image, compressed with LZ4. A partial cluster makes more bytes than the file takes of it.
+        case lz4(isPartial: Bool)
+        /// In the packed inode, from this byte on.
+        case fragment(UInt64)
     }
 
+    var start: UInt64
+    var end: UInt64
+    /// The bytes in the image; none of a fragment.
+    var imageOffset: UInt64
+    var imageSize: Int
+    var storage: Storage
+
+    var length: UInt64 { end - start }
+    var isPlain: Bool { if case .plain = storage { true } else { false } }
+}
+
+/// Looks clusters up in the index of one inode, of which it keeps a part.
+struct ClusterIndexReader {
     /// The most that a cluster may expand to (`Z_EROFS_PCLUSTER_MAX_DSIZE`), and the most it may take (1 MiB).
     static let maximumExpanded: UInt64 = 12 << 20
     static let maximumBlocks = 256
 
     private static let blockSize = UInt64(Format.blockSize)
-    private static let entriesInWindow = UInt64(Format.blockSize / Format.indexEntrySize)
 
     private let image: ImageReader
     private let inode: Inode
-    /// The byte of the image at which the entries begin, and their number.
-    private let start: UInt64
-    private let count: UInt64
-    /// Whether clusters may be larger than a block.
-    let isBigCluster: Bool
-    private var window: [UInt8] = []
-    private var windowStart: UInt64 = 0
+    let header: MapHeader
+    private var entries: IndexEntries
+    /// The head of the last cluster, where that one is stored apart.
+    private var tailHead: UInt64?
+    /// Where the packed inode has the last cluster.
+    private var fragmentOffset: UInt64 = 0
 
     init(_ image: ImageReader, _ inode: Inode) throws(EROFSError) {
         self.image = image
         self.inode = inode
-        let header = align(inode.bodyOffset, to: 8)
-        let bytes = try image.read(header, 8)
-        let advise = UInt16(bytes[4]) | UInt16(bytes[5]) << 8
-        guard advise & ~Format.adviseBigCluster == 0, bytes[6] == 0, bytes[7] == 0 else {
+        header = try MapHeader(of: inode, in: image)
+        entries = IndexEntries(image, inode, header)
+        guard header.wholeFragment == nil else { return }
+        let known =
+            MapHeader.Advise.packsOf16 | MapHeader.Advise.bigCluster1 | MapHeader.Advise.bigCluster2
+            | MapHeader.Advise.inlineTail | MapHeader.Advise.interlaced | MapHeader.Advise.fragmentTail
+        guard header.advise & ~known == 0, header.algorithms & 0xF == 0, header.clusterBits == 0 else {
             throw .unsupported("inode \(inode.nid) is compressed in a way that is not read here")
         }
-        isBigCluster = advise & Format.adviseBigCluster != 0
-        start = header + UInt64(Format.mapHeaderSize)
-        count = ClusterIndex.entryCount(size: inode.size)
+        let isCompact = inode.fields.layout == .compressedCompact
+        guard !isCompact || header.isBigCluster == (header.advise & MapHeader.Advise.bigCluster2 != 0) else {
+            throw corrupt("contradicts itself about the size of clusters")
+        }
+        let apart = MapHeader.Advise.inlineTail | MapHeader.Advise.fragmentTail
+        guard header.advise & apart != apart else { throw corrupt("has two kinds of tails") }
+        guard header.advise & apart != 0, inode.size > 0 else { return }
+        let (head, entry) = try self.head(at: inode.size - 1)
+        tailHead = head
+        fragmentOffset = UInt64(header.fragmentOffset)
+        if !isCompact { fragmentOffset |= UInt64(entry.block) << 32 }
     }
 
-    /// The byte of the image behind the index.
-    var metadataEnd: UInt64 { start + count * UInt64(Format.indexEntrySize) }
+    /// The byte of the image behind the index and the tail that follows it.
+    var metadataEnd: UInt64 {
+        header.wholeFragment == nil
+            ? entries.end + UInt64(header.inlineSize) : inode.mapHeaderOffset + UInt64(MapHeader.size)
+    }
 
     /// The cluster that holds a byte of the file, found as the kernel finds it: back to the head, on to the end.
     mutating func cluster(at position: UInt64) throws(EROFSError) -> LocatedCluster {
-        var queried = position / Self.blockSize
-        var entry = try self.entry(queried)
-        if entry.isHead && position % Self.blockSize < entry.offset {
-            guard queried > 0 else { throw corrupt("begins within its first block") }
-            queried -= 1
-            entry = try self.entry(queried)
+        if let offset = header.wholeFragment {
+            return LocatedCluster(
+                start: 0,
+                end: inode.size,
+                imageOffset: 0,
+                imageSize: 0,
+                storage: .fragment(offset)
+            )
         }
-        let end = try self.end(behind: queried, entry)
-        var head = queried
-        var hops = 0
-        while !entry.isHead {
-            let distance = entry.back & Format.blockCountFlag != 0 ? 1 : UInt64(entry.back)
-            guard distance > 0, distance <= head else { throw corrupt("points before the file") }
-            // A distance beyond 2,047 entries takes two hops, and none is beyond 3,073.
-            hops += 1
-            guard hops <= 2 else { throw corrupt("has a cluster without a head") }
-            head -= distance
-            entry = try self.entry(head)
-        }
-        let cluster = LocatedCluster(
-            start: head * Self.blockSize + entry.offset,
+        let (head, entry) = try self.head(at: position)
+        let start = head * Self.blockSize + UInt64(entry.offset)
+        let end = try self.end(behind: position / Self.blockSize, head: head)
+        var cluster = LocatedCluster(
+            start: start,
             end: end,
             imageOffset: UInt64(entry.block) * Self.blockSize,
-            imageSize: try blocks(head: head) * Format.blockSize,
-            isPlain: entry.type == Format.ClusterType.plain
+            imageSize: 0,
+            storage: storage(of: entry, start: start)
         )
-        guard cluster.start <= position, position < cluster.end else {
-            throw corrupt("has no cluster for byte \(position)")
+        guard start <= position, position < end else { throw corrupt("has no cluster for byte \(position)") }
+        if head == tailHead, header.inlineSize > 0 {
+            cluster.imageOffset = entries.end
+            cluster.imageSize = Int(header.inlineSize)
+            guard cluster.imageOffset % Self.blockSize + UInt64(header.inlineSize) <= Self.blockSize else {
+                throw .corrupt("the tail of inode \(inode.nid) crosses a block")
+            }
+            if cluster.isPlain { cluster.storage = .plain(rotation: 0) }
+        } else if head == tailHead, header.advise & MapHeader.Advise.fragmentTail != 0 {
+            cluster.imageOffset = 0
+            cluster.storage = .fragment(fragmentOffset)
+            return cluster
+        } else {
+            cluster.imageSize = try blocks(head: head) * Format.blockSize
         }
         guard cluster.length <= Self.maximumExpanded,
             cluster.imageSize <= Self.maximumBlocks * Format.blockSize
@@ -94,57 +111,76 @@ struct ClusterIndexReader {
         return cluster
     }
 
-    /// Where the cluster that an entry belongs to ends in the file: at the next head, which a continuation points at.
-    private mutating func end(behind number: UInt64, _ entry: Entry) throws(EROFSError) -> UInt64 {
-        var next = number + 1
-        var following = entry
-        if entry.isHead {
-            guard next < count else { return inode.size }
-            following = try self.entry(next)
+    private func storage(of head: IndexEntry, start: UInt64) -> LocatedCluster.Storage {
+        guard head.type == Format.ClusterType.plain else { return .lz4(isPartial: head.isPartial) }
+        let isInterlaced = header.advise & MapHeader.Advise.interlaced != 0
+        return .plain(rotation: isInterlaced ? Int(start % Self.blockSize) : 0)
+    }
+
+    /// The head of the cluster that holds a byte of the file.
+    private mutating func head(at position: UInt64) throws(EROFSError) -> (UInt64, IndexEntry) {
+        var number = position / Self.blockSize
+        var entry = try entries[number]
+        if entry.isHead && position % Self.blockSize < UInt64(entry.offset) {
+            guard number > 0 else { throw corrupt("begins within its first block") }
+            number -= 1
+            entry = try entries[number]
         }
-        if !following.isHead {
-            guard following.forward > 0 else { throw corrupt("does not tell where a cluster ends") }
-            next += UInt64(following.forward) - (entry.isHead ? 0 : 1)
-            guard next < count else { return inode.size }
-            following = try self.entry(next)
+        var hops = 0
+        while !entry.isHead {
+            // A distance beyond 2,047 entries takes two hops, and none is beyond 3,073.
+            hops += 1
+            guard hops <= 2 else { throw corrupt("has a cluster without a head") }
+            guard entry.back > 0, UInt64(entry.back) <= number else {
+                throw corrupt("points before the file")
+            }
+            number -= UInt64(entry.back)
+            entry = try entries[number]
         }
-        guard following.isHead else { throw corrupt("has a cluster without an end") }
-        return min(next * Self.blockSize + following.offset, inode.size)
+        return (number, entry)
+    }
+
+    /// Where the cluster with this head ends in the file, looked for from an entry on that lies in it.
+    private mutating func end(behind number: UInt64, head: UInt64) throws(EROFSError) -> UInt64 {
+        var next = number
+        var hops = 0
+        while next < entries.count {
+            let entry = try entries[next]
+            if entry.isHead && next != head {
+                return min(next * Self.blockSize + UInt64(entry.offset), inode.size)
+            }
+            // A pack that ends with a size, or a distance that has no room, takes a hop more.
+            hops += 1
+            guard hops <= 4 else { throw corrupt("has a cluster without an end") }
+            guard entry.isHead || entry.forward > 0 else {
+                throw corrupt("does not tell where a cluster ends")
+            }
+            next += entry.isHead ? 1 : UInt64(entry.forward)
+        }
+        return inode.size
     }
 
     /// How many blocks a cluster takes in the image: the first continuation behind its head tells.
     private mutating func blocks(head: UInt64) throws(EROFSError) -> Int {
-        guard isBigCluster, head + 1 < count else { return 1 }
-        let first = try entry(head + 1)
+        guard header.isBigCluster, head + 1 < entries.count else { return 1 }
+        let first = try entries[head + 1]
         if first.isHead { return 1 }
-        guard first.back & Format.blockCountFlag != 0, first.back != Format.blockCountFlag else {
-            throw corrupt("does not tell a cluster's size")
-        }
-        return Int(first.back & ~Format.blockCountFlag)
-    }
-
-    private mutating func entry(_ number: UInt64) throws(EROFSError) -> Entry {
-        guard number < count else { throw corrupt("is too short") }
-        if window.isEmpty || number < windowStart || number - windowStart >= Self.entriesInWindow {
-            windowStart = number / Self.entriesInWindow * Self.entriesInWindow
-            window = try image.read(
-                start + windowStart * UInt64(Format.indexEntrySize),
-                Int(min(Self.entriesInWindow, count - windowStart)) * Format.indexEntrySize
-            )
-        }
-        let offset = Int(number - windowStart) * Format.indexEntrySize
-        let entry = window.withUnsafeBytes { bytes -> Entry? in
-            guard let advise: UInt16 = bytes.integer(at: offset),
-                let within: UInt16 = bytes.integer(at: offset + 2),
-                let block: UInt32 = bytes.integer(at: offset + 4)
-            else { return nil }
-            return Entry(type: advise, offset: UInt64(within), block: block)
-        }
-        guard let entry, entry.type <= Format.ClusterType.continuation, entry.offset < Self.blockSize else {
-            throw corrupt("has an entry of an unknown kind")
-        }
-        return entry
+        guard let blocks = first.blocks, blocks > 0 else { throw corrupt("does not tell a cluster's size") }
+        return Int(blocks)
     }
 
     private func corrupt(_ what: String) -> EROFSError { .corrupt("the index of inode \(inode.nid) \(what)") }
+}
+
+extension Inode {
+    /// The byte of the image where the map header of a compressed inode is.
+    var mapHeaderOffset: UInt64 { align(bodyOffset, to: 8) }
+}
+
+extension MapHeader {
+    /// Reads the header of a compressed inode.
+    init(of inode: Inode, in image: ImageReader) throws(EROFSError) {
+        let bytes = try image.read(inode.mapHeaderOffset, MapHeader.size)
+        self.init(decoding: bytes.withUnsafeBytes { $0.integer(at: 0) ?? 0 })
+    }
 }

@@ -22,8 +22,8 @@ final class ClusterReader {
     /// The byte of the image behind the inode's index.
     var metadataEnd: UInt64 { index.metadataEnd }
 
-    /// Whether clusters may be larger than a block.
-    var isBigCluster: Bool { index.isBigCluster }
+    /// What stands before the index.
+    var header: MapHeader { index.header }
 
     /// The cluster that holds a byte of the file.
     func cluster(at position: UInt64) throws(EROFSError) -> LocatedCluster { try index.cluster(at: position) }
@@ -40,40 +40,68 @@ final class ClusterReader {
             }
             let cluster = try index.cluster(at: position)
             let count = Int(min(UInt64(rest.count), cluster.end - position))
-            if cluster.isPlain {
-                let within = position - cluster.start
-                guard within + UInt64(count) <= UInt64(cluster.imageSize) else {
-                    throw .corrupt("a plain cluster of inode \(inode.nid) is longer than its blocks")
-                }
-                let part = UnsafeMutableRawBufferPointer(rebasing: rest[..<count])
+            let part = UnsafeMutableRawBufferPointer(rebasing: rest[..<count])
+            let within = position - cluster.start
+            switch cluster.storage {
+            case .fragment(let start):
+                try image.packedFiles.read(start, within, into: part, for: inode, in: image)
+                done += count
+            case .plain(rotation: 0):
+                guard within + UInt64(count) <= UInt64(cluster.imageSize) else { throw tooLong(cluster) }
                 try image.read(cluster.imageOffset + within, into: part)
                 done += count
-            } else if position == cluster.start && UInt64(count) == cluster.length {
-                try expand(cluster, into: UnsafeMutableRawBufferPointer(rebasing: rest[..<count]))
-                done += count
-            } else {
-                expandedCluster = nil
-                try expand(cluster, into: expanded.bytes(Int(cluster.length)))
-                expandedCluster = cluster
+            case .plain, .lz4:
+                if within == 0 && UInt64(count) == cluster.length {
+                    try expand(cluster, into: part)
+                    done += count
+                } else {
+                    expandedCluster = nil
+                    try expand(cluster, into: expanded.bytes(Int(cluster.length)))
+                    expandedCluster = cluster
+                }
             }
         }
     }
 
-    /// Expands a whole cluster into a buffer of its length.
+    /// Makes the bytes of a whole cluster, no fragment, in a buffer of its length.
     func expand(_ cluster: LocatedCluster, into target: UnsafeMutableRawBufferPointer) throws(EROFSError) {
         let source = raw.bytes(cluster.imageSize)
         try image.read(cluster.imageOffset, into: source)
+        switch cluster.storage {
+        case .plain(let rotation):
+            guard target.count <= source.count else { throw tooLong(cluster) }
+            let first = min(target.count, source.count - rotation)
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[rotation..<rotation + first]))
+            UnsafeMutableRawBufferPointer(rebasing: target[first...]).copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: source[..<(target.count - first)])
+            )
+        case .lz4(let isPartial): try decompress(source, isPartial: isPartial, into: target, of: cluster)
+        case .fragment: throw .misuse("a fragment is no cluster of its own")
+        }
+    }
+
+    private func decompress(
+        _ source: UnsafeMutableRawBufferPointer,
+        isPartial: Bool,
+        into target: UnsafeMutableRawBufferPointer,
+        of cluster: LocatedCluster
+    ) throws(EROFSError) {
         // Zeros before the compressed bytes fill the first block at most.
         let start = source.prefix(Format.blockSize).firstIndex { $0 != 0 } ?? source.count
-        let produced = LZ4_decompress_safe(
-            source.bindMemory(to: CChar.self).baseAddress.map { $0 + start },
-            target.bindMemory(to: CChar.self).baseAddress,
-            Int32(source.count - start),
-            Int32(target.count)
-        )
+        let input = source.bindMemory(to: CChar.self).baseAddress.map { $0 + start }
+        let output = target.bindMemory(to: CChar.self).baseAddress
+        let (size, room) = (Int32(source.count - start), Int32(target.count))
+        let produced =
+            isPartial
+            ? LZ4_decompress_safe_partial(input, output, size, room, room)
+            : LZ4_decompress_safe(input, output, size, room)
         guard Int(produced) == target.count else {
             throw .corrupt("the cluster at byte \(cluster.start) of inode \(inode.nid) does not decompress")
         }
+    }
+
+    private func tooLong(_ cluster: LocatedCluster) -> EROFSError {
+        .corrupt("a plain cluster of inode \(inode.nid) is longer than its blocks")
     }
 
     private func copy(

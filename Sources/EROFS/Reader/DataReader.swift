@@ -12,9 +12,7 @@ final class DataReader {
         self.image = image
         self.inode = inode
         switch inode.fields.layout {
-        case .compressedFull: clusters = try ClusterReader(image, inode)
-        case .compressedCompact:
-            throw .unsupported("inode \(inode.nid) has a compacted index, which is not read here")
+        case .compressedFull, .compressedCompact: clusters = try ClusterReader(image, inode)
         case .flatPlain, .flatInline, .chunkBased: clusters = nil
         }
     }

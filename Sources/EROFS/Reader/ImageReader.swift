@@ -1,7 +1,7 @@
 public import Host
 
 /// Reads an EROFS image without the kernel: what ``ImageWriter`` writes, and what other writers make of the same
-/// features (4 KiB blocks; flat, inline, chunk-based and LZ4 with full indexes).
+/// features (4 KiB blocks; flat, inline, chunk-based; LZ4 with full and compacted indexes, inline tails and fragments).
 ///
 /// The image is not trusted. What contradicts the format is ``EROFSError/corrupt(_:)``; no image makes a call loop,
 /// trap, or take more memory than a small multiple of what it was asked for. A walk of the tree is the caller's, who
@@ -14,6 +14,8 @@ public final class ImageReader: Sendable {
     let size: UInt64
     /// The first block where it is not the file's.
     private let firstBlock: [UInt8]?
+    /// The inode that small files are packed into.
+    let packedFiles = PackedFiles()
 
     /// Opens an image and checks its superblock, the checksum included.
     public convenience init(file: File) throws(EROFSError) {

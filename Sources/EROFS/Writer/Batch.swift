@@ -8,6 +8,16 @@ struct Cluster: BitwiseCopyable {
     var isPlain: Bool
 }
 
+/// The last cluster of a file where it stands beside the index: its bytes follow the segment's blocks in the output.
+struct Tail: BitwiseCopyable {
+    /// The bytes of the file.
+    var length: Int
+    /// The bytes in the image, less than a block.
+    var size: Int
+    /// Whether they are the file's as they are.
+    var isPlain: Bool
+}
+
 /// One step of the writer: an inode without data, or a segment of a file.
 struct Part {
     var inode: UInt32
@@ -19,13 +29,25 @@ struct Part {
     var length: UInt64 = 0
     var inputOffset = 0
     var isHole = false
+    /// Whether it is worth trying to compress.
+    var mayShrink = true
     var isFirst = true
     var isLast = true
-    /// The largest tail that fits beside the inode; decided when the part was made.
+    /// Whether it is a segment of the packed inode.
+    var isPacked = false
+    /// Where the packed inode has the whole file.
+    var fragment: UInt64?
+    /// The largest tail of an uncompressed file that fits beside the inode; decided when the part was made.
     var inlineLimit = 0
+    /// The largest last cluster that fits beside the inode and the index of a compressed file.
+    var tailRoom = 0
     /// Filled by compression: the clusters, empty where the bytes stay as they are, and their bytes in the output.
     var clusters: Range<Int> = 0..<0
     var outputOffset = 0
+    var tail: Tail?
+
+    /// Whether compression gained something.
+    var isCompressed: Bool { !clusters.isEmpty || tail != nil }
 }
 
 /// About a megabyte of input with what is to be done with it. A batch is filled by the writer, compressed on any
@@ -36,7 +58,7 @@ struct Part {
 final class Batch: @unchecked Sendable {
     /// The segments into which files are cut for compression. Part of the format of our images: it may not depend
     /// on the number of threads.
-    static let segmentSize = 1 << 20
+    static let segmentSize = 1 << 21
     static let maximumParts = 4096
 
     let input = UnsafeMutableRawBufferPointer.allocate(byteCount: segmentSize, alignment: 64)

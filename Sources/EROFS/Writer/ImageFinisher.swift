@@ -14,10 +14,14 @@ struct ImageFinisher {
     func finish(_ tree: inout Tree) throws(EROFSError) -> Summary {
         let epoch = assembler.epoch ?? tree.attributes(ofFolder: 0).modified
         assembler.epoch = epoch
+        let packed = try assembler.finishPacked(number: assembler.firstNumber + UInt32(tree.inodes.count))
         try assembler.metadata.finish(assembler.output)
         try LinkPatcher(file: file, epoch: epoch, existing: existing?.links ?? []).patch(&tree, assembler)
 
         var superblock = superblock(epoch)
+        if let packed {
+            superblock.packedNID = assembler.metadata.imageByte(of: packed) / UInt64(Format.slotSize)
+        }
         let root =
             existing?.root ?? RootPlace(offset: superblock.end, room: Format.blockSize - superblock.end)
         superblock.rootNID = UInt16(root.offset / Format.slotSize)
@@ -74,7 +78,7 @@ struct ImageFinisher {
         superblock.epoch = epoch
         superblock.uuid = options.uuid
         superblock.clusterBlocks = UInt16(
-            (options.compression.clusterSize ?? Format.blockSize) / Format.blockSize
+            (assembler.compression.clusterSize ?? Format.blockSize) / Format.blockSize
         )
         return superblock
     }
@@ -99,14 +103,5 @@ struct ImageFinisher {
 
     private func countInodes(_ tree: borrowing Tree) -> UInt64 {
         tree.inodes.elements.reduce(1) { $0 + ($1.links > 0 ? 1 : 0) }
-    }
-}
-
-extension Superblock {
-    /// The lowest Linux version that knows the image's features.
-    public var minimumKernel: String {
-        if incompatibleFeatures & Format.IncompatibleFeature.chunkedFile != 0 { return "5.15" }
-        if incompatibleFeatures & Format.IncompatibleFeature.bigCluster != 0 { return "5.13" }
-        return "5.4"
     }
 }

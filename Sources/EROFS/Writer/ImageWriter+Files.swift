@@ -5,35 +5,55 @@ struct FileInProgress {
     /// What parts are made from.
     let template: Part
     var position: UInt64 = 0
+    /// Of a file that is packed together with others: the bytes so far, unless they came in one piece.
+    var gathered: [UInt8] = []
+    /// Whether it is packed together with others.
+    var isPacked = false
 
     var remaining: UInt64 { template.size - position }
 }
 
 extension ImageWriter {
-    /// The smallest hole that makes an uncompressed file a chunk-based one, which needs Linux 5.15.
+    /// The smallest hole that makes an uncompressed file a chunk-based one.
     private static let leastHole: UInt64 = 1 << 20
+    /// A smaller file takes no more slots with its bytes beside its inode than with what leads to them elsewhere.
+    private static let leastPackedSize: UInt64 = 33
 
     /// Begins a regular file; its bytes follow by ``write(_:)`` and ``writeHole(_:)``, and ``endFile()`` ends it.
     ///
-    /// - Parameter size: the size in bytes, at most 2^63 - 1. No more and no less has to be written.
+    /// - Parameters:
+    ///   - size: the size in bytes, at most 2^63 - 1. No more and no less has to be written.
+    ///   - isMostlyHoles: whether to leave its data uncompressed, so that its holes take nothing at all where the
+    ///     guest's kernel knows holes.
     @discardableResult
     public func beginFile(
         named name: some Collection<UInt8>,
         in folder: Node,
         size: UInt64,
+        isMostlyHoles: Bool = false,
         attributes: Attributes
     ) throws(EROFSError) -> Node {
         guard size <= UInt64(Int64.max) else { throw .unsupported("a file of \(size) bytes") }
         let (node, inode) = try add(.regular, name, folder, attributes)
         var template = part(inode, .regular, attributes)
         template.size = size
-        openFile = FileInProgress(template: template)
+        template.mayShrink = options.compression != .none && !(isMostlyHoles && options.hasChunks)
+        if options.packsTails && template.mayShrink {
+            let xattrs = XattrTable.encodedSize(attributes.xattrs)
+            template.tailRoom = CompressedItem.tailRoom(fileSize: size, xattrSize: xattrs)
+        }
+        var file = FileInProgress(template: template)
+        file.isPacked =
+            options.packsFiles && template.mayShrink && size >= Self.leastPackedSize
+            && size <= options.packedFileSize
+        openFile = file
         return node
     }
 
     /// Appends bytes to the file that was begun.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(EROFSError) {
         try checkRoom(UInt64(bytes.count))
+        if openFile?.isPacked == true { return try gather(bytes) }
         var rest = bytes
         while !rest.isEmpty {
             let count = try fill(UInt64(rest.count)) { UnsafeRawBufferPointer(rebasing: rest[..<$0]) }
@@ -45,7 +65,13 @@ extension ImageWriter {
     public func writeHole(_ count: UInt64) throws(EROFSError) {
         try checkRoom(count)
         guard let file = openFile else { return }
-        let isCompressed = options.compression != .none
+        if file.isPacked {
+            openFile?.gathered.append(contentsOf: repeatElement(0, count: Int(count)))
+            openFile?.position += count
+            return
+        }
+        let isCompressed = file.template.mayShrink
+        guard isCompressed || options.hasChunks else { return try writeZeros(count) }
         let unit =
             isCompressed ? UInt64(Batch.segmentSize) : 1 << ChunkSize.bits(fileSize: file.template.size)
         let end = file.position + count
@@ -76,8 +102,23 @@ extension ImageWriter {
         }
         if file.template.size == 0 {
             try pipeline.add(file.template, UnsafeRawBufferPointer(start: nil, count: 0), &tree)
+        } else if !file.gathered.isEmpty {
+            try withBytes(file.gathered) { (bytes) throws(EROFSError) in
+                try pipeline.pack(file.template, bytes, &tree)
+            }
         }
         openFile = nil
+    }
+
+    /// Takes bytes of a file that is packed together with others: all of it at once, or piece by piece.
+    private func gather(_ bytes: UnsafeRawBufferPointer) throws(EROFSError) {
+        guard let file = openFile, !bytes.isEmpty else { return }
+        openFile?.position += UInt64(bytes.count)
+        if UInt64(bytes.count) == file.template.size {
+            try pipeline.pack(file.template, bytes, &tree)
+        } else {
+            openFile?.gathered.append(contentsOf: bytes)
+        }
     }
 
     // MARK: Parts

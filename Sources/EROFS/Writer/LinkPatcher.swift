@@ -96,7 +96,10 @@ struct LinkPatcher {
         item.withUnsafeMutableBytes { fields.encode(compact: compact, at: $0.baseAddress.unsafelyUnwrapped) }
         let offset = output.position
         try append(item, output)
-        var rest = fields.bytesBehind(inodeSize: old.size)
+        var rest = try fields.bytesBehind(inodeSize: old.size) { (behind) throws(EROFSError) in
+            let bytes = try read(MapHeader.size, at: byte + UInt64(old.size + behind))
+            return MapHeader(decoding: bytes.withUnsafeBytes { $0.integer(at: 0) ?? 0 })
+        }
         var position = byte + UInt64(old.size)
         while rest > 0 {
             let piece = try read(Int(min(rest, 1 << 16)), at: position)
@@ -127,14 +130,25 @@ struct LinkPatcher {
 
 extension InodeFields {
     /// The bytes that belong to the inode and follow it: attributes, then tail, index or chunk addresses.
-    func bytesBehind(inodeSize: Int) -> UInt64 {
+    ///
+    /// - Parameter header: reads the map header of a compressed inode, at its offset behind the inode.
+    func bytesBehind(inodeSize: Int, header: (Int) throws(EROFSError) -> MapHeader) throws(EROFSError)
+        -> UInt64
+    {
         let xattrs = xattrCount == 0 ? 0 : Format.xattrHeaderSize + (Int(xattrCount) - 1) * 4
         switch layout {
         case .flatPlain: return UInt64(xattrs)
         case .flatInline: return UInt64(xattrs) + size % UInt64(Format.blockSize)
         case .compressedFull, .compressedCompact:
-            let start = align(inodeSize + xattrs, to: 8) + Format.mapHeaderSize - inodeSize
-            return UInt64(start) + ClusterIndex.entryCount(size: size) * UInt64(Format.indexEntrySize)
+            let item = CompressedItem(inodeSize: inodeSize, xattrSize: xattrs)
+            let header = try header(item.headerOffset - inodeSize)
+            if header.wholeFragment != nil { return UInt64(item.indexOffset - inodeSize) }
+            let end =
+                layout == .compressedCompact
+                ? item.indexEnd(fileSize: size)
+                : UInt64(item.indexOffset) + 8 + CompactIndex.entryCount(size: size)
+                    * UInt64(Format.indexEntrySize)
+            return end - UInt64(inodeSize) + UInt64(header.inlineSize)
         case .chunkBased:
             let bits = UInt64(Format.blockBits) + UInt64(union & 0x1F)
             return UInt64(xattrs) + ((size + (1 << bits) - 1) >> bits) * 4

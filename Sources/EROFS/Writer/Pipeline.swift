@@ -12,18 +12,21 @@ final class Pipeline {
     /// How many batches may be under way.
     private let depth: Int
     private var current = Batch()
+    private var packer: FilePacker?
     private var underWay: [Batch] = []
     private var spare: [Batch] = []
     private var failure: EROFSError?
 
     init(file: File, startingAt start: UInt64, options: WriterOptions) throws(EROFSError) {
         let output = ImageOutput(file: file, at: start)
+        let compression = options.effectiveCompression
         assembler = Assembler(output: output, options: options)
-        compressor = BatchCompressor(options.compression)
+        compressor = BatchCompressor(compression)
         cancellation = options.cancellation
-        let threads = options.compression == .none || options.jobs == 1 ? 0 : options.jobs
+        packer = options.packsFiles ? try FilePacker() : nil
+        let threads = compression == .none || options.jobs == 1 ? 0 : options.jobs
         depth = threads == 0 ? 0 : threads + 1
-        pool = threads == 0 ? nil : try CompressionPool(threads: threads, compression: options.compression)
+        pool = threads == 0 ? nil : try CompressionPool(threads: threads, compression: compression)
     }
 
     deinit { pool?.stop() }
@@ -41,9 +44,17 @@ final class Pipeline {
         try close(part, &tree)
     }
 
+    /// Packs a file's bytes together with others' and adds the part that leads to them.
+    func pack(_ part: Part, _ bytes: UnsafeRawBufferPointer, _ tree: inout Tree) throws(EROFSError) {
+        var part = part
+        part.fragment = try pack(bytes, &tree)
+        part.inputOffset = current.used
+        try close(part, &tree)
+    }
+
     /// Makes sure that the current batch has room for a segment, and returns where it begins.
     func reserve(_ count: Int, _ tree: inout Tree) throws(EROFSError) -> Int {
-        if current.room < count { try submit(&tree) }
+        if current.room < count { try submitCurrent(&tree) }
         return current.used
     }
 
@@ -60,27 +71,63 @@ final class Pipeline {
 
     func close(_ part: Part, _ tree: inout Tree) throws(EROFSError) {
         current.parts.append(part)
-        if current.isFull { try submit(&tree) }
+        if current.isFull { try submitCurrent(&tree) }
     }
 
     /// Takes all that is under way into the image and ends the threads.
     func finish(_ tree: inout Tree) throws(EROFSError) {
-        try submit(&tree)
+        try submitCurrent(&tree)
+        try submitPacked(&tree)
         while !underWay.isEmpty { try takeFirst(&tree) }
         pool?.stop()
     }
 
-    private func submit(_ tree: inout Tree) throws(EROFSError) {
-        if cancellation?.isCancelled == true { try fail(.cancelled) }
-        guard !current.isEmpty else { return }
-        guard let pool else {
-            compressor.compress(current)
-            return try take(current, &tree)
+    /// The offset in the packed inode at which it has these bytes.
+    private func pack(_ bytes: UnsafeRawBufferPointer, _ tree: inout Tree) throws(EROFSError) -> UInt64 {
+        guard let offset = packer?.size else {
+            throw .misuse("a file is packed into an image without packed files")
         }
-        pool.submit(current)
-        underWay.append(current)
-        if underWay.count > depth { try takeFirst(&tree) }
+        if let known = try packer?.find(bytes) { return known }
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = packer?.append(rest) ?? rest.count
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+            if packer?.isFull == true { try submitPacked(&tree) }
+        }
+        return offset
+    }
+
+    private func submitPacked(_ tree: inout Tree) throws(EROFSError) {
+        guard packer?.batch.used ?? 0 > 0, let batch = packer?.takeSegment(next: spare.popLast() ?? Batch())
+        else {
+            return
+        }
+        try submit(batch, &tree)
+    }
+
+    private func submitCurrent(_ tree: inout Tree) throws(EROFSError) {
+        guard !current.isEmpty else {
+            return try checkCancellation()
+        }
+        let batch = current
         current = spare.popLast() ?? Batch()
+        try submit(batch, &tree)
+    }
+
+    private func checkCancellation() throws(EROFSError) {
+        if cancellation?.isCancelled == true { try fail(.cancelled) }
+    }
+
+    private func submit(_ batch: Batch, _ tree: inout Tree) throws(EROFSError) {
+        try checkCancellation()
+        guard let pool else {
+            compressor.compress(batch)
+            try take(batch, &tree)
+            return spare.append(batch)
+        }
+        pool.submit(batch)
+        underWay.append(batch)
+        if underWay.count > depth { try takeFirst(&tree) }
     }
 
     private func takeFirst(_ tree: inout Tree) throws(EROFSError) {

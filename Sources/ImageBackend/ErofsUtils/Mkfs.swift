@@ -22,7 +22,7 @@ extension ErofsTool {
         to output: FilePath,
         compression: EROFS.Compression,
         uuid: [UInt8]
-    ) async throws(ImageError) -> (size: UInt64, minimumKernel: String) {
+    ) async throws(ImageError) -> (size: UInt64, minimumKernel: GuestKernel) {
         do {
             let before = try await onThread(named: "check-image") { cancellation in
                 let report = try ImageCheck(cancellation: cancellation).check(File.regular(source))

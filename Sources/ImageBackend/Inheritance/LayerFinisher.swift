@@ -120,7 +120,7 @@ struct LayerFinisher: Sendable {
                 tarSize: conversion.tarSize,
                 entries: Int(clamping: conversion.summary.entries),
                 hasOpaqueRoot: conversion.hasOpaqueRoot,
-                minimumGuestKernel: conversion.summary.minimumKernel,
+                minimumGuestKernel: conversion.summary.minimumKernel.description,
                 writer: conversion.writer,
                 options: configuration.writerOptions,
                 boot: BootListing(),

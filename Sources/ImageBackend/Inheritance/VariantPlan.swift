@@ -62,7 +62,7 @@ struct VariantPlan: Sendable {
         )
         record.size = summary.size
         record.entries = Int(clamping: summary.entries)
-        record.minimumGuestKernel = summary.minimumKernel
+        record.minimumGuestKernel = summary.minimumKernel.description
         return record
     }
 }

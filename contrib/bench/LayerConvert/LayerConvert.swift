@@ -11,11 +11,15 @@ struct LayerConvert {
     static func main() throws {
         var arguments = CommandLine.arguments.dropFirst()
         var compression = Compression.lz4(clusterSize: 65536)
+        var guestKernel = GuestKernel(6, 1)
         var jobs = 2
         while let option = arguments.first, option.hasPrefix("--") {
             arguments.removeFirst()
             guard let value = arguments.popFirst() else { return usage() }
             switch option {
+            case "--guest-kernel":
+                guard let kernel = GuestKernel(value) else { return usage() }
+                guestKernel = kernel
             case "--jobs": jobs = Int(value) ?? 0
             case "--compression":
                 let parts = value.split(separator: ",")
@@ -35,6 +39,7 @@ struct LayerConvert {
         }
         let converter = LayerConverter(
             compression: compression,
+            guestKernel: guestKernel,
             jobs: jobs,
             limits: LayerLimits(),
             cancellation: Cancellation()
@@ -50,7 +55,8 @@ struct LayerConvert {
 
     static func usage() {
         print(
-            "usage: layer-convert [--compression none|lz4,CLUSTER|lz4hc,LEVEL,CLUSTER] [--jobs N] TAR OUTPUT"
+            "usage: layer-convert [--compression none|lz4,CLUSTER|lz4hc,LEVEL,CLUSTER] [--guest-kernel MAJOR.MINOR]"
+                + " [--jobs N] TAR OUTPUT"
         )
         exit(64)
     }

@@ -17,6 +17,10 @@ extension ImageWriter {
         var existing = try ExistingImage(file: file)
         var tree = Tree()
         try existing.load(into: &tree, options.cancellation)
+        var options = options
+        // The old image has its packed inode, and in its superblock the size of the largest clusters.
+        options.mayPack = false
+        options.compression.limitClusters(to: existing.reader.superblock.largestCluster)
         try self.init(file: file, options: options, tree: tree, existing: existing)
         // Attributes shared with others stand in one area, which is the old image's.
         pipeline.assembler.xattrs.isSharing = false

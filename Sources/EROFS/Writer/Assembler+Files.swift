@@ -1,0 +1,293 @@
+import Glibc
+
+/// Files in segments: uncompressed, with holes, or compressed.
+extension Assembler {
+    func takeSegment(_ part: Part, _ batch: Batch, _ tree: inout Tree) throws(EROFSError) {
+        var file: OpenFile
+        if part.isFirst {
+            let count = xattrs.encode(part.attributes.xattrs)
+            file = OpenFile(part, xattrs: xattrs.encoded, xattrCount: count)
+            if file.size > OpenFile.reservingSize, part.mayShrink { try reserveIndex(&file) }
+            file.firstBlock = nextBlock
+        } else if let current = open.take() {
+            file = current
+        } else {
+            throw .misuse("a segment of a file that was not begun")
+        }
+        if part.isHole && part.mayShrink {
+            let zeros = try zeroSegment()
+            try takeClusters(zeros.parts[0], zeros, &file)
+        } else if part.isHole {
+            takeHole(part, &file)
+        } else if part.isCompressed {
+            try takeClusters(part, batch, &file)
+        } else {
+            let isTail = part.isLast && file.index == nil && file.runs.isEmpty
+            try takePlain(part, batch, &file, allowsInline: isTail, &tree)
+            if isTail { return }
+        }
+        if part.isLast { try finish(file, &tree) } else { open = file }
+    }
+
+    /// A segment of the packed inode.
+    func takePacked(_ part: Part, _ batch: Batch) throws(EROFSError) {
+        var file = packed.take() ?? OpenFile(part, xattrs: [], xattrCount: 0)
+        if file.index == nil { beginIndex(&file) }
+        if part.isCompressed {
+            try takeClusters(part, batch, &file)
+        } else {
+            let block = nextBlock
+            try output.append(batch.bytes(of: part))
+            try output.padToBlock()
+            addPlain(bytes: part.length, block: block, &file)
+            file.blocks += CompactIndex.entryCount(size: part.length)
+            file.position += part.length
+        }
+        packed = file
+    }
+
+    /// Writes the packed inode, when its last segment is there, and returns where; nil where nothing was packed.
+    func finishPacked(number: UInt32) throws(EROFSError) -> InodeLocation? {
+        guard let file = packed.take(), var index = file.index else { return nil }
+        index.finish(size: file.position)
+        var fields = fields(of: file, .compressedCompact, union: UInt32(truncatingIfNeeded: file.blocks))
+        fields.size = file.position
+        fields.number = number
+        return try place(item(file, index, fields, compact: false) + index.encoded)
+    }
+
+    /// Bytes as they are. The last of a file that has nothing else also make its inode.
+    private func takePlain(
+        _ part: Part,
+        _ batch: Batch,
+        _ file: inout OpenFile,
+        allowsInline: Bool,
+        _ tree: inout Tree
+    ) throws(EROFSError) {
+        let bytes = batch.bytes(of: part)
+        let tail = bytes.count % Format.blockSize
+        let isInline = allowsInline && tail > 0 && tail <= file.inlineLimit
+        let body = isInline ? bytes.count - tail : bytes.count
+        let block = nextBlock
+        try output.append(UnsafeRawBufferPointer(rebasing: bytes[..<body]))
+        try output.padToBlock()
+        let blocks = (body + Format.blockSize - 1) / Format.blockSize
+        if !file.runs.isEmpty { file.runs.append(OpenFile.Run(length: part.length, block: block)) }
+        if file.index != nil { addPlain(bytes: part.length, block: block, &file) }
+        try flushIndex(&file)
+        file.blocks += UInt64(blocks)
+        file.position += part.length
+        guard allowsInline else { return }
+        let fields = fields(
+            of: file,
+            isInline ? .flatInline : .flatPlain,
+            union: file.blocks == 0 ? 0 : file.firstBlock
+        )
+        let rest = isInline ? UnsafeRawBufferPointer(rebasing: bytes[body...]) : nil
+        try write(
+            fields,
+            file.xattrs,
+            tail: rest,
+            dataBytes: file.blocks * UInt64(Format.blockSize) + (file.reserved?.size ?? 0),
+            file.inode,
+            &tree
+        )
+    }
+
+    private func takeHole(_ part: Part, _ file: inout OpenFile) {
+        if file.runs.isEmpty && file.position > 0 {
+            file.runs.append(OpenFile.Run(length: file.position, block: file.firstBlock))
+        }
+        file.runs.append(OpenFile.Run(length: part.length, block: nil))
+        file.position += part.length
+    }
+
+    private func takeClusters(_ part: Part, _ batch: Batch, _ file: inout OpenFile) throws(EROFSError) {
+        if file.index == nil { beginIndex(&file) }
+        var block = nextBlock
+        var blocks = 0
+        for cluster in batch.clusters[part.clusters] {
+            file.index?.add(cluster, at: file.position, block: block)
+            block += UInt32(cluster.blocks)
+            blocks += Int(cluster.blocks)
+            file.position += UInt64(cluster.length)
+        }
+        let size = blocks * Format.blockSize
+        let end = part.outputOffset + size
+        try output.append(UnsafeRawBufferPointer(rebasing: batch.output[part.outputOffset..<end]))
+        if let tail = part.tail {
+            let cluster = Cluster(length: UInt32(tail.length), blocks: 1, isPlain: tail.isPlain)
+            file.index?.add(cluster, at: file.position, block: block)
+            file.position += UInt64(tail.length)
+            file.tail = (tail, Array(batch.output[end..<end + tail.size]))
+            usedFeatures |= Format.IncompatibleFeature.tailPacking
+        }
+        try flushIndex(&file)
+        file.blocks += UInt64(blocks)
+    }
+
+    private func addPlain(bytes: UInt64, block: UInt32, _ file: inout OpenFile) {
+        var done: UInt64 = 0
+        var block = block
+        while done < bytes {
+            let length = min(bytes - done, UInt64(Format.blockSize))
+            let cluster = Cluster(length: UInt32(length), blocks: 1, isPlain: true)
+            file.index?.add(cluster, at: file.position + done, block: block)
+            done += length
+            block += 1
+        }
+    }
+
+    private func zeroSegment() throws(EROFSError) -> Batch {
+        if let zeros { return zeros }
+        let batch = Batch()
+        memset(batch.input.baseAddress.unsafelyUnwrapped, 0, Batch.segmentSize)
+        batch.parts = [
+            Part(
+                inode: 0,
+                kind: .regular,
+                attributes: Attributes(permissions: 0),
+                size: .max,
+                length: UInt64(Batch.segmentSize),
+                isFirst: false,
+                isLast: false
+            )
+        ]
+        BatchCompressor(compression).compress(batch)
+        zeros = batch
+        return batch
+    }
+
+    // MARK: The index
+
+    /// Gives the inode of a large file its place before the file's data, with its index behind it.
+    private func reserveIndex(_ file: inout OpenFile) throws(EROFSError) {
+        let item = CompressedItem(inodeSize: Format.extendedInodeSize, xattrSize: file.xattrs.count)
+        let blocks = align(item.indexEnd(fileSize: file.size), to: UInt64(Format.blockSize))
+        file.reserved = OpenFile.ReservedIndex(offset: try output.reserve(blocks), size: blocks)
+    }
+
+    /// The first compressed segment of a file; segments before it lie in the image as they are.
+    private func beginIndex(_ file: inout OpenFile) {
+        let isBig = (compression.clusterSize ?? 0) > Format.blockSize
+        usedFeatures |=
+            Format.IncompatibleFeature.zeroPadding | (isBig ? Format.IncompatibleFeature.bigCluster : 0)
+        // Both forms of an inode put the index at the same place within 32 bytes.
+        let item = CompressedItem(inodeSize: Format.extendedInodeSize, xattrSize: file.xattrs.count)
+        file.index = CompactIndex(isBigCluster: isBig, start: item.indexOffset)
+        let before = file.position
+        file.position = 0
+        addPlain(bytes: before, block: file.firstBlock, &file)
+        file.position = before
+    }
+
+    /// Writes what there is of an index that has its place.
+    private func flushIndex(_ file: inout OpenFile) throws(EROFSError) {
+        guard let reserved = file.reserved, let bytes = file.index?.takeEncoded(), !bytes.isEmpty else {
+            return
+        }
+        let item = CompressedItem(inodeSize: Format.extendedInodeSize, xattrSize: file.xattrs.count)
+        try patch(bytes, at: reserved.offset + UInt64(item.indexOffset) + reserved.written)
+        file.reserved?.written += UInt64(bytes.count)
+    }
+
+    // MARK: The inode of a file
+
+    private func fields(of file: OpenFile, _ layout: Format.Layout, union: UInt32) -> InodeFields {
+        InodeFields(
+            kind: .regular,
+            layout: layout,
+            attributes: file.attributes,
+            size: file.size,
+            links: 1,
+            union: union,
+            number: firstNumber + file.inode,
+            xattrCount: file.xattrCount
+        )
+    }
+
+    private func finish(_ file: OpenFile, _ tree: inout Tree) throws(EROFSError) {
+        if file.index != nil {
+            try finishClusters(file, &tree)
+        } else {
+            try finishChunks(file, &tree)
+        }
+    }
+
+    private func finishClusters(_ file: OpenFile, _ tree: inout Tree) throws(EROFSError) {
+        var file = file
+        file.index?.finish(size: file.size)
+        try flushIndex(&file)
+        guard let index = file.index else { return }
+        let fields = fields(of: file, .compressedCompact, union: UInt32(truncatingIfNeeded: file.blocks))
+        let dataBytes = file.blocks * UInt64(Format.blockSize)
+        let tail = file.tail?.bytes ?? []
+        if let reserved = file.reserved {
+            try patch(item(file, index, fields, compact: false), at: reserved.offset)
+            let end = CompressedItem(inodeSize: Format.extendedInodeSize, xattrSize: file.xattrs.count)
+                .indexEnd(fileSize: file.size)
+            try patch(tail, at: reserved.offset + end)
+            let location = InodeLocation(byte: reserved.offset)
+            return tree.place(file.inode, at: location, isCompact: false, bytes: dataBytes + reserved.size)
+        }
+        var compact = size(ofInode: fields) == Format.compactInodeSize
+        var whole = item(file, index, fields, compact: compact) + index.encoded + tail
+        if compact, whole.count > Format.blockSize - Format.extendedInodeSize {
+            // In blocks of its own, an item has its tail where it was planned: behind an extended inode.
+            compact = false
+            whole = item(file, index, fields, compact: false) + index.encoded + tail
+        }
+        let location = try place(whole)
+        tree.place(file.inode, at: location, isCompact: compact, bytes: dataBytes + UInt64(whole.count))
+    }
+
+    /// An inode with its attributes and its map header.
+    private func item(
+        _ file: OpenFile,
+        _ index: CompactIndex,
+        _ fields: InodeFields,
+        compact: Bool
+    ) -> [UInt8] {
+        var item = header(fields, compact: compact, file.xattrs)
+        item.append(contentsOf: repeatElement(0, count: align(item.count, to: 8) - item.count))
+        var header = MapHeader()
+        header.advise = MapHeader.Advise.packsOf16
+        if index.isBigCluster {
+            header.advise |= MapHeader.Advise.bigCluster1 | MapHeader.Advise.bigCluster2
+        }
+        if let tail = file.tail {
+            header.advise |= MapHeader.Advise.inlineTail
+            header.inlineSize = UInt16(tail.cluster.size)
+        }
+        withUnsafeBytes(of: header.encoded.littleEndian) { item += $0 }
+        return item
+    }
+
+    /// A file with holes: chunks of the size that ``ImageWriter`` aligned the holes to, each a block address.
+    private func finishChunks(_ file: OpenFile, _ tree: inout Tree) throws(EROFSError) {
+        usedFeatures |= Format.IncompatibleFeature.chunkedFile
+        let bits = ChunkSize.bits(fileSize: file.size)
+        let fields = fields(of: file, .chunkBased, union: UInt32(bits - UInt64(Format.blockBits)))
+        let compact = size(ofInode: fields) == Format.compactInodeSize
+        var item = header(fields, compact: compact, file.xattrs)
+        for run in file.runs {
+            let chunks = (run.length + (1 << bits) - 1) >> bits
+            for chunk in 0..<chunks {
+                let address = run.block.map { $0 + UInt32(truncatingIfNeeded: chunk << (bits - 12)) }
+                withUnsafeBytes(of: (address ?? Format.holeAddress).littleEndian) { item += $0 }
+            }
+        }
+        let location = try place(item)
+        let bytes = file.blocks * UInt64(Format.blockSize) + UInt64(item.count)
+        tree.place(file.inode, at: location, isCompact: compact, bytes: bytes)
+    }
+}
+
+/// The chunks of files with holes: 4 KiB, or more where a file would have over 262,144 of them.
+enum ChunkSize {
+    static func bits(fileSize: UInt64) -> UInt64 {
+        var bits = UInt64(Format.blockBits)
+        while fileSize >> bits > 1 << 18 { bits += 1 }
+        return bits
+    }
+}
