@@ -38,9 +38,9 @@ struct WriterTests {
         try expectReader(image, holds: model)
     }
 
-    @Test("a file of mostly holes takes its data and next to nothing more, whatever size it claims")
+    @Test("a file of mostly holes takes its data and next to nothing more, and one beyond 16 TiB is refused")
     func mostlyHoles() throws {
-        let size = UInt64(Int64.max)
+        let size: UInt64 = 1 << 40
         let image = try Image(WriterOptions(guestKernel: GuestKernel(6, 1))) { writer in
             try writer.beginFile(
                 named: Array("sparse".utf8),
@@ -52,6 +52,14 @@ struct WriterTests {
             try Array("data".utf8).withUnsafeBytes { try writer.write($0) }
             try writer.writeHole(size - 4)
             try writer.endFile()
+            #expect(throws: EROFSError.self) {
+                try writer.beginFile(
+                    named: Array("huge".utf8),
+                    in: writer.root,
+                    size: 17 << 40,
+                    attributes: Attributes(permissions: 0o644)
+                )
+            }
         }
         #expect(image.summary.size < 8 << 20)
         let inode = try #require(try image.reader().lookup([Array("sparse".utf8)]))

@@ -16,13 +16,14 @@ struct FileInProgress {
 extension ImageWriter {
     /// The smallest hole that makes an uncompressed file a chunk-based one.
     private static let leastHole: UInt64 = 1 << 20
+    private static let largestSize: UInt64 = 16 << 40
     /// A smaller file takes no more slots with its bytes beside its inode than with what leads to them elsewhere.
     private static let leastPackedSize: UInt64 = 33
 
     /// Begins a regular file; its bytes follow by ``write(_:)`` and ``writeHole(_:)``, and ``endFile()`` ends it.
     ///
     /// - Parameters:
-    ///   - size: the size in bytes, at most 2^63 - 1. No more and no less has to be written.
+    ///   - size: the size in bytes, at most 16 TiB, as much as an image. No more and no less has to be written.
     ///   - isMostlyHoles: whether to leave its data uncompressed, so that its holes take nothing at all where the
     ///     guest's kernel knows holes.
     @discardableResult
@@ -33,7 +34,9 @@ extension ImageWriter {
         isMostlyHoles: Bool = false,
         attributes: Attributes
     ) throws(EROFSError) -> Node {
-        guard size <= UInt64(Int64.max) else { throw .unsupported("a file of \(size) bytes") }
+        guard size <= Self.largestSize else {
+            throw .unsupported("a file of \(size) bytes; the largest that an image holds has 16 TiB")
+        }
         let (node, inode) = try add(.regular, name, folder, attributes)
         var template = part(inode, .regular, attributes)
         template.size = size
