@@ -14,11 +14,15 @@ layout, faults = sys.argv[1], json.load(open(sys.argv[2]))
 access = sys.argv[3] if len(sys.argv) > 3 else ""
 lock = threading.Lock()
 tokens = {}
+blobs = {}
 
 
 def blob(digest):
+    """The bytes of a blob, read once: a range of a large one must not cost all of it."""
     path = os.path.join(layout, "blobs", *digest.split(":"))
-    return open(path, "rb").read() if os.path.exists(path) else None
+    if digest not in blobs and os.path.exists(path):
+        blobs[digest] = open(path, "rb").read()
+    return blobs.get(digest)
 
 
 def find_manifest(reference):
