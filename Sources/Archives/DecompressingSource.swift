@@ -1,3 +1,5 @@
+public import OCI
+
 /// Decompresses a stream, the format told by its first bytes; one that is not compressed passes through.
 ///
 /// All members of a stream are read to its end. Truncation anywhere, a wrong checksum, and bytes after the last
@@ -16,19 +18,36 @@ public final class DecompressingSource: ByteSource {
     private var failure: ArchiveError?
     private var hasMembers = false
     private var consumed: UInt64 = 0
+    /// Of the compressed bytes.
+    private let digest: SHA256?
     private var produced: UInt64 = 0
 
     /// How the stream is compressed; nil until something was read.
     public private(set) var compression: Compression?
 
     /// Decompresses `upstream`; `name` names it in errors.
-    public init(_ upstream: any ByteSource, name: String, limits: DecompressionLimits = .default) {
+    ///
+    /// - Parameter isDigesting: whether to take the SHA-256 of compressed bytes.
+    public init(
+        _ upstream: any ByteSource,
+        name: String,
+        limits: DecompressionLimits = .default,
+        isDigesting: Bool = false
+    ) {
+        digest = isDigesting ? SHA256() : nil
         self.upstream = upstream
         self.name = name
         self.limits = limits
     }
 
     deinit { input.deallocate() }
+
+    /// The SHA-256 of the compressed bytes, once all are read; nil of a stream that is not compressed, whose bytes are
+    /// those that it gave. To be called once.
+    public func finishDigest() -> Digest? {
+        guard let digest, let compression, compression != .none else { return nil }
+        return digest.finalize()
+    }
 
     /// Decompresses the next bytes.
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ArchiveError) -> Int {
@@ -57,6 +76,7 @@ public final class DecompressingSource: ByteSource {
         try fill(Compression.magicLength)
         let compression = Compression.detect(UnsafeRawBufferPointer(rebasing: input[unread]))
         self.compression = compression
+        if compression != .none { digest?.update(UnsafeRawBufferPointer(rebasing: input[unread])) }
         do {
             decoder =
                 switch compression {
@@ -162,6 +182,11 @@ public final class DecompressingSource: ByteSource {
                 into: UnsafeMutableRawBufferPointer(rebasing: input[unread.upperBound...])
             )
             if read == 0 { return false }
+            if state != .undetected {
+                digest?.update(
+                    UnsafeRawBufferPointer(rebasing: input[unread.upperBound..<unread.upperBound + read])
+                )
+            }
             unread = 0..<unread.upperBound + read
         }
         return true

@@ -31,6 +31,8 @@ public struct TarEntry: Sendable {
     public var xattrs: [(name: [UInt8], value: [UInt8])]
     /// Whether the content has holes that the archive does not store.
     public var isSparse: Bool
+    /// Bytes of content in holes that the archive does not store.
+    public var holeBytes: UInt64 = 0
     /// Where in the stream its header lies.
     public var offset: UInt64
 

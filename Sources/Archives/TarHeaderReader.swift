@@ -73,7 +73,10 @@ final class TarHeaderReader {
             let maps = SparseMapReader(blocks, limits: limits) { failure in
                 failure.located(self.name, path: entry.path, offset: offset)
             }
-            return (entry, try maps.content(size: entry.size, stored: stored, map: segments, rest: rest))
+            let content = try maps.content(size: entry.size, stored: stored, map: segments, rest: rest)
+            var sparse = entry
+            sparse.holeBytes = entry.size - min(entry.size, content.stored)
+            return (sparse, content)
         }
     }
 

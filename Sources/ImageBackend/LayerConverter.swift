@@ -74,11 +74,12 @@ package struct LayerConverter {
         progress: @escaping @Sendable (UInt64) -> Void
     ) throws(ImageError) -> Result {
         do {
-            let raw = DigestingSource(ProgressSource(input, report: progress, cancellation: cancellation))
+            let raw = ProgressSource(input, report: progress, cancellation: cancellation)
             let plain = DecompressingSource(
                 raw,
                 name: name,
-                limits: DecompressionLimits(outputBytes: limits.unpackedBytes)
+                limits: DecompressionLimits(outputBytes: limits.unpackedBytes),
+                isDigesting: true
             )
             let ahead = ReadAheadSource(plain, name: name, cancellation: cancellation)
             let tar = DigestingSource(ahead)
@@ -104,15 +105,14 @@ package struct LayerConverter {
             try reader.drain()
             try tree.finish()
             let (diffID, tarSize) = tar.finish()
-            let (digest, bytes) = raw.finish()
             writer.uuid = LayerKey(diffID: diffID).imageUUID
             let open = tree.openEnds
             if open.count > 0 { writer.note = open.encoded }
             let summary = try writer.finish()
             return Result(
                 diffID: diffID,
-                digest: digest,
-                bytes: bytes,
+                digest: plain.finishDigest() ?? diffID,
+                bytes: raw.bytes,
                 tarSize: tarSize,
                 inputCompression: plain.compression ?? .none,
                 summary: summary,
@@ -131,7 +131,7 @@ private final class ProgressSource: ByteSource {
     private let upstream: any ByteSource
     private let report: @Sendable (UInt64) -> Void
     private let cancellation: Cancellation
-    private var bytes: UInt64 = 0
+    private(set) var bytes: UInt64 = 0
     private var reported: UInt64 = 0
 
     init(_ upstream: any ByteSource, report: @escaping @Sendable (UInt64) -> Void, cancellation: Cancellation)

@@ -10,10 +10,13 @@ extension LayerTree {
         _ components: ArraySlice<ArraySlice<UInt8>>,
         of entry: TarEntry
     ) throws -> ImageWriter.Node {
+        if let lastFolder, lastFolder.path == components { return lastFolder.node }
         guard let place = try resolve(components, of: entry, visiting: { placeholders.remove($0) }) else {
             throw invalid(entry, "goes through something that is no folder in this archive")
         }
-        return try make(place, of: entry).last ?? place.folder
+        let folder = try make(place, of: entry).last ?? place.folder
+        lastFolder = (components, folder)
+        return folder
     }
 
     /// Walks a path of folders, through symbolic links and without leaving the tree; nil where something else is in

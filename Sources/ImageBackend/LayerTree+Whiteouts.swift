@@ -80,6 +80,7 @@ extension LayerTree {
     func clear(_ name: ArraySlice<UInt8>, in parent: ImageWriter.Node) {
         dropPending(name, in: parent)
         guard let old = writer.child(named: name, of: parent) else { return }
+        lastFolder = nil
         if whiteouts.remove(old) != nil { whiteoutsIn[parent, default: 1] -= 1 }
         forget(old)
         writer.remove(old)

@@ -17,7 +17,13 @@ final class LayerTree {
 
     let writer: ImageWriter
     let limits: LayerLimits
+    /// A file with fewer bytes in holes is compressed like any other, holes and all.
+    private static let leastHoles: UInt64 = 1 << 20
     var entries = 0
+    /// Bytes of files so far, holes included.
+    private var contentBytes: UInt64 = 0
+    /// The folder that the last entry went into: most entries follow one from the same folder.
+    var lastFolder: (path: ArraySlice<ArraySlice<UInt8>>, node: ImageWriter.Node)?
     /// Folders that entries imply without naming them, and that may lie below this layer, with the order of their coming.
     var implied: [ImageWriter.Node: ImpliedFolder] = [:]
     var impliedCount = 0
@@ -116,7 +122,14 @@ final class LayerTree {
         case .directory: try addDirectory(named: name, in: parent, attributes)
         case .regular:
             clear(name, in: parent)
-            _ = try writer.beginFile(named: name, in: parent, size: entry.size, attributes: attributes)
+            try admit(entry)
+            _ = try writer.beginFile(
+                named: name,
+                in: parent,
+                size: entry.size,
+                isMostlyHoles: entry.holeBytes >= Self.leastHoles && entry.holeBytes >= entry.size / 2,
+                attributes: attributes
+            )
             while let piece = try reader.nextPiece() {
                 switch piece {
                 case .data(let bytes): try writer.write(bytes)
@@ -129,7 +142,7 @@ final class LayerTree {
             let node = try writer.addSymbolicLink(
                 named: name,
                 in: parent,
-                target: entry.linkTarget,
+                target: entry.linkTarget[...],
                 attributes: attributes
             )
             linkTargets[node] = entry.linkTarget
@@ -152,6 +165,17 @@ final class LayerTree {
             _ = try writer.addFIFO(named: name, in: parent, attributes: attributes)
         case .hardLink: try addHardLink(entry, named: name, in: parent)
         }
+    }
+
+    /// Counts a file's bytes with its holes, which an archive claims at no cost.
+    private func admit(_ entry: TarEntry) throws {
+        contentBytes =
+            contentBytes.addingReportingOverflow(entry.size).overflow ? .max : contentBytes + entry.size
+        guard let limit = limits.unpackedBytes, contentBytes > limit else { return }
+        throw ImageError(
+            .limitExceeded,
+            "it unpacks to more than the \(limit) bytes allowed, at \(entry.place)"
+        )
     }
 
     func addDirectory(

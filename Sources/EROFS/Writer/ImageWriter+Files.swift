@@ -28,7 +28,7 @@ extension ImageWriter {
     ///     guest's kernel knows holes.
     @discardableResult
     public func beginFile(
-        named name: some Collection<UInt8>,
+        named name: ArraySlice<UInt8>,
         in folder: Node,
         size: UInt64,
         isMostlyHoles: Bool = false,

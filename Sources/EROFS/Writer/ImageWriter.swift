@@ -65,7 +65,7 @@ public final class ImageWriter {
 
     /// What a folder has under a name: a hash lookup, however large the folder. nil where there is nothing, or where
     /// `folder` is none.
-    public func child(named name: some Collection<UInt8>, of folder: Node) -> Node? {
+    public func child(named name: ArraySlice<UInt8>, of folder: Node) -> Node? {
         withBytes(name) { tree.child($0, of: folder.entry) }.map(Node.init)
     }
 
@@ -112,7 +112,7 @@ public final class ImageWriter {
     /// Adds an empty folder.
     @discardableResult
     public func addDirectory(
-        named name: some Collection<UInt8>,
+        named name: ArraySlice<UInt8>,
         in folder: Node,
         attributes: Attributes
     ) throws(EROFSError) -> Node {
@@ -124,9 +124,9 @@ public final class ImageWriter {
     /// Adds a symbolic link to a target of 1 to 4,095 bytes.
     @discardableResult
     public func addSymbolicLink(
-        named name: some Collection<UInt8>,
+        named name: ArraySlice<UInt8>,
         in folder: Node,
-        target: some Collection<UInt8>,
+        target: ArraySlice<UInt8>,
         attributes: Attributes
     ) throws(EROFSError) -> Node {
         try withBytes(target) { (bytes) throws(EROFSError) in
@@ -180,7 +180,7 @@ public final class ImageWriter {
     /// Gives anything but a folder a further name.
     @discardableResult
     public func addHardLink(
-        named name: some Collection<UInt8>,
+        named name: ArraySlice<UInt8>,
         in folder: Node,
         to target: Node
     ) throws(EROFSError) -> Node {

@@ -42,6 +42,7 @@ extension LayerFetch {
             let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
             let converter = LayerConverter(
                 compression: configuration.compression,
+                guestKernel: configuration.guestKernel,
                 jobs: configuration.compressionJobs,
                 limits: configuration.limits,
                 cancellation: cancellation
