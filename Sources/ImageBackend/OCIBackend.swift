@@ -1,6 +1,6 @@
 public import GarbageCollection
 public import Logging
-public import OCI
+import OCI
 public import Store
 
 /// Images made of OCI layers, each an EROFS blob in the store.

@@ -36,7 +36,7 @@ struct NativeLayer {
             tarSize: size,
             entries: Int(clamping: report.entries),
             hasOpaqueRoot: hasOpaqueRoot,
-            minimumGuestKernel: reader.superblock.minimumKernel,
+            minimumGuestKernel: reader.superblock.minimumKernel.description,
             writer: "native",
             options: "native",
             boot: try BootFiles(image: reader, folder: boot).extract(hasOpaqueRoot: hasOpaqueRoot)
