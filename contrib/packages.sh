@@ -6,6 +6,12 @@ build_packages=(
     liblz4-dev libisal-dev libzstd-dev liblzma-dev libbz2-dev erofs-utils e2fsprogs
 )
 
+# What the tests need besides.
+test_packages=(
+    apache2-utils attr bzip2 curl docker-registry gzip libarchive-tools lz4 mmdebstrap openssl python3 skopeo strace
+    tar umoci xz-utils zstd
+)
+
 # need_packages NAME...: installs those that are not there. Quiet and without a network where nothing is missing.
 need_packages() {
     local missing=() name

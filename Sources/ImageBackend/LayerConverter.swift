@@ -94,7 +94,11 @@ package struct LayerConverter {
                 )
             )
             let tree = LayerTree(writer: writer, limits: limits)
-            while let entry = try reader.next() { try tree.apply(entry, content: reader) }
+            while let entry = try reader.next() {
+                do { try tree.apply(entry, content: reader) } catch let error as EROFSError {
+                    throw ImageError(error, during: "converting \(name): \(entry.place)")
+                }
+            }
             if reader.endOfArchive == .missing, !isVouchedFor {
                 throw ImageError(
                     .truncated,

@@ -22,7 +22,7 @@ struct Warnings: Sendable {
 public struct LayerLimits: Sendable, Hashable {
     /// Entries in one layer.
     public var entries: Int
-    /// Bytes of one uncompressed layer; nil for no bound.
+    /// Bytes of one uncompressed layer, and of its files with the holes of sparse ones; nil for no bound.
     public var unpackedBytes: UInt64?
 
     /// Creates limits; the defaults are far above any image seen.

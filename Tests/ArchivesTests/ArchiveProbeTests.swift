@@ -14,7 +14,7 @@ struct ArchiveProbeTests {
     @Test("tells tar archives, compressed or not, by their bytes")
     func tars() async throws {
         let folder = try TemporaryDirectory("archives")
-        let path = try folder.write(Corpus.everything(), to: "x.jpg")
+        let path = try folder.write(TarCorpus.everything(), to: "x.jpg")
         #expect(try ArchiveProbe.probe(File.regular(path)) == .tar(.none))
         for (tool, compression) in [
             ("gzip", Compression.gzip), ("zstd", .zstd), ("xz", .xz), ("bzip2", .bzip2), ("lz4", .lz4),

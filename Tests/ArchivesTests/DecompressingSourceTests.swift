@@ -17,7 +17,7 @@ struct DecompressingSourceTests {
 
     /// Compressible and not, with long runs.
     static let content: [UInt8] =
-        Corpus.noise(150_000) + [UInt8](repeating: 7, count: 400_000)
+        TarCorpus.noise(150_000) + [UInt8](repeating: 7, count: 400_000)
         + Array(String(repeating: "slipway ", count: 9000).utf8)
 
     private func compress(_ bytes: [UInt8], _ tool: [String]) async throws -> [UInt8] {

@@ -109,14 +109,14 @@ struct ImageArchiveTests {
         tar.addFile("./index.json", "[]")
         tar.addFile("./etc/hostname", "x")
         #expect(try open(tar.finish()) == nil)
-        #expect(try open(Corpus.everything()) == nil)
+        #expect(try open(TarCorpus.everything()) == nil)
         #expect(try open([UInt8](repeating: 0, count: 1024)) == nil)
     }
 
     @Test("a compressed archive of images is refused with what to do; a compressed root file system is none")
     func compressed() async throws {
         let folder = try TemporaryDirectory("archives")
-        for (bytes, isImages) in [(SampleImage().layout(), true), (Corpus.everything(), false)] {
+        for (bytes, isImages) in [(SampleImage().layout(), true), (TarCorpus.everything(), false)] {
             try folder.write(bytes, to: "plain")
             try await check("sh", ["-c", "zstd -q -f \(folder.path)/plain -o \(folder.path)/out"])
             let file = try File.regular(folder.appending("out"))
@@ -220,7 +220,7 @@ struct ImageArchiveTests {
 
 /// An image of two layers for this host, and archives of it.
 private struct SampleImage {
-    let layers = [Corpus.everything(), TarBuilder().finish()]
+    let layers = [TarCorpus.everything(), TarBuilder().finish()]
     let config: [UInt8]
     let manifest: [UInt8]
 

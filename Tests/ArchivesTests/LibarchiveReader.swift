@@ -1,4 +1,5 @@
 import CLibArchive
+import Glibc
 
 /// What a reader says about an entry, in a form that two readers' answers compare in.
 struct ReadEntry: Equatable, CustomStringConvertible {
@@ -53,8 +54,11 @@ func readWithLibarchive(_ bytes: [UInt8]) throws -> [ReadEntry] {
         _ = try check(archive_read_open_memory(archive, buffer.baseAddress, buffer.count))
         var entries: [ReadEntry] = []
         var entry: OpaquePointer?
-        while try check(archive_read_next_header(archive, &entry)) {
-            guard let entry else { break }
+        while true {
+            // A name that the locale cannot express is a warning, unless errno says that memory is short: set it apart
+            // from what some call before left there.
+            errno = 0
+            guard try check(archive_read_next_header(archive, &entry)), let entry else { break }
             entries.append(try read(entry, from: archive, check))
         }
         return entries

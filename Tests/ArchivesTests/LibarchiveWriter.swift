@@ -1,4 +1,5 @@
 import CLibArchive
+import TestSupport
 
 /// An archive as bsdtar writes it in a format of libarchive's: a folder, files, links, xattrs where it can.
 func writeWithLibarchive(format: String) throws -> [UInt8] {
@@ -39,7 +40,7 @@ func writeWithLibarchive(format: String) throws -> [UInt8] {
         }
     }
     try add("dir/", 0o040000)
-    try add("dir/file", 0o100000, Corpus.noise(100_000)) {
+    try add("dir/file", 0o100000, TarCorpus.noise(100_000)) {
         if format.hasPrefix("pax") {
             archive_entry_xattr_add_entry(entry, "user.name", [1, 0, 10, 61] as [UInt8], 4)
             archive_entry_xattr_add_entry(entry, "user.ünï cöde", [2] as [UInt8], 1)
@@ -47,7 +48,7 @@ func writeWithLibarchive(format: String) throws -> [UInt8] {
         }
     }
     if format.hasPrefix("pax") {
-        try add("dir/sparse", 0o100000, Corpus.noise(100_000)) {
+        try add("dir/sparse", 0o100000, TarCorpus.noise(100_000)) {
             archive_entry_sparse_add_entry(entry, 4096, 8192)
             archive_entry_sparse_add_entry(entry, 65536, 512)
         }

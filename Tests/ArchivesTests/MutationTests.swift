@@ -1,4 +1,5 @@
 import Archives
+import TestSupport
 import Testing
 
 /// Archives changed at random, the same way in every run: whatever they became, reading them ends, with an error or
@@ -7,7 +8,7 @@ import Testing
 struct MutationTests {
     @Test("never trap, hang or grow", arguments: 0..<8 as Range<UInt64>)
     func mutations(seed: UInt64) {
-        let original = Corpus.everything()
+        let original = TarCorpus.everything()
         // Where headers, records and maps are; content in between is not interesting.
         let headers = stride(from: 0, to: original.count, by: 512).filter { original[$0] != 0 }
         var random = SeededRandom(seed)
@@ -57,7 +58,7 @@ struct MutationTests {
             if Int.random(in: 0..<8, using: &random) > 0 {
                 bytes.replaceSubrange(
                     block..<block + 512,
-                    with: Corpus.withChecksum(Array(bytes[block..<block + 512]))
+                    with: TarCorpus.withChecksum(Array(bytes[block..<block + 512]))
                 )
             }
         }

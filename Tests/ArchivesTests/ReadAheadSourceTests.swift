@@ -3,13 +3,14 @@ import Dispatch
 import Host
 import OCI
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Read-ahead source")
 struct ReadAheadSourceTests {
     @Test("gives the same bytes in the same order", arguments: [(1, 1), (7, 2), (4096, 8), (1 << 20, 3)])
     func order(bufferSize: Int, buffers: Int) throws {
-        let bytes = Corpus.noise(50_000)
+        let bytes = TarCorpus.noise(50_000)
         let source = ReadAheadSource(
             MemorySource(bytes, chunk: 1000),
             name: "x",

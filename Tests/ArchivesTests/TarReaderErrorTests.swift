@@ -6,7 +6,7 @@ import Testing
 struct TarReaderErrorTests {
     @Test("an archive cut anywhere is an error or says that its end is missing, and never reads as complete")
     func truncation() throws {
-        let tar = Corpus.everything()
+        let tar = TarCorpus.everything()
         let whole = try read(tar).entries
         // Past the second end block there is nothing to lose.
         for length in stride(from: 0, to: tar.count, by: 97) {
@@ -74,7 +74,7 @@ struct TarReaderErrorTests {
         var block = TarBuilder().header("null", "3", 0o644, 0, 0, 0, 0, "", (1, 3))
         block.replaceSubrange(257..<265, with: [UInt8](repeating: 0, count: 8))
         #expect(
-            failure(reading: Corpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))?.code
+            failure(reading: TarCorpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))?.code
                 == .invalid
         )
     }
@@ -116,7 +116,7 @@ struct TarReaderErrorTests {
     func fields(offset: Int) {
         var block = TarBuilder().header("f", "0", 0o644, 0, 0, 0, 0, "", (0, 0))
         block.replaceSubrange(offset..<offset + 4, with: Array("12x4".utf8))
-        let error = failure(reading: Corpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))
+        let error = failure(reading: TarCorpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))
         #expect(error?.code == .invalid && error?.message.contains("entry 'f'") == true)
     }
 
@@ -129,13 +129,14 @@ struct TarReaderErrorTests {
         var block = TarBuilder().header("f", "0", 0o644, 0, 0, 0, 0, "", (0, 0))
         block.replaceSubrange(offset..<offset + width, with: [UInt8](repeating: 0xFF, count: width))
         #expect(
-            failure(reading: Corpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))?.code
+            failure(reading: TarCorpus.withChecksum(block) + [UInt8](repeating: 0, count: 1024))?.code
                 == .invalid
         )
         var long = TarBuilder().header("f", "0", 0o644, 0, 0, 0, 0, "", (0, 0))
         long.replaceSubrange(124..<136, with: [0x80, 1] + [UInt8](repeating: 0, count: 10))
         #expect(
-            failure(reading: Corpus.withChecksum(long) + [UInt8](repeating: 0, count: 1024))?.code == .invalid
+            failure(reading: TarCorpus.withChecksum(long) + [UInt8](repeating: 0, count: 1024))?.code
+                == .invalid
         )
     }
 
@@ -151,7 +152,7 @@ struct TarReaderErrorTests {
         var tar = TarBuilder()
         tar.addRaw(
             TarBuilder().header("pax", "x", 0o644, 0, 0, 0, UInt64(body.count), "", (0, 0))
-                + Corpus.padded(body)
+                + TarCorpus.padded(body)
         )
         tar.addFile("f", "x")
         if text.isEmpty {
@@ -180,9 +181,9 @@ struct TarReaderErrorTests {
     @Test("what names an entry twice, differently, or nothing at all, is an error")
     func ambiguity() {
         let raw: [[UInt8]] = [
-            Corpus.gnuLong("L", [97]) + Corpus.pax("x", [("path", [98])]),
-            Corpus.pax("x", [("path", [97])]) + Corpus.pax("x", [("path", [97])]),
-            Corpus.gnuLong("L", []),
+            TarCorpus.gnuLong("L", [97]) + TarCorpus.pax("x", [("path", [98])]),
+            TarCorpus.pax("x", [("path", [97])]) + TarCorpus.pax("x", [("path", [97])]),
+            TarCorpus.gnuLong("L", []),
         ]
         for headers in raw {
             var tar = TarBuilder()
@@ -204,7 +205,7 @@ struct TarReaderErrorTests {
 
     @Test("an extended header without its entry is an error")
     func danglingHeader() {
-        for header in [Corpus.gnuLong("L", [97]), Corpus.pax("x", [("uid", [49])])] {
+        for header in [TarCorpus.gnuLong("L", [97]), TarCorpus.pax("x", [("uid", [49])])] {
             #expect(failure(reading: header)?.code == .truncated)
             #expect(failure(reading: header + [UInt8](repeating: 0, count: 1024))?.code == .invalid)
         }

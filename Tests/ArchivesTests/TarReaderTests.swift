@@ -42,7 +42,7 @@ struct TarReaderTests {
         arguments: [1, 7, 511, 512, 513, 4096, 100_000]
     )
     func chunks(chunk: Int) throws {
-        let tar = Corpus.everything()
+        let tar = TarCorpus.everything()
         let whole = try read(tar)
         let pieces = try read(tar, chunk: chunk, bufferSize: 4096)
         #expect(whole.entries == pieces.entries)
@@ -72,7 +72,7 @@ struct TarReaderTests {
         block.replaceSubrange(136..<148, with: [UInt8](repeating: 0xFF, count: 12))
         block.replaceSubrange(108..<116, with: [0x80, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFE])
         var tar = TarBuilder()
-        tar.addRaw(Corpus.withChecksum(block))
+        tar.addRaw(TarCorpus.withChecksum(block))
         let entry = try #require(try read(tar.finish()).entries.first)
         #expect(entry.seconds == -1)
         #expect(entry.userID == 4_294_967_294)
@@ -119,7 +119,7 @@ struct TarReaderTests {
     func globals() throws {
         var tar = TarBuilder()
         tar.addRaw(
-            Corpus.pax("g", [("uid", Array("77".utf8)), ("mtime", Array("5.5".utf8)), ("comment", [1])])
+            TarCorpus.pax("g", [("uid", Array("77".utf8)), ("mtime", Array("5.5".utf8)), ("comment", [1])])
         )
         tar.addFile("a", "x")
         tar.add("b", pax: [("uid", []), ("gid", Array("8".utf8))])
@@ -128,7 +128,7 @@ struct TarReaderTests {
         #expect(entries.map(\.seconds) == [5, 5])
         for key in ["path", "linkpath", "size", "GNU.sparse.name"] {
             var bad = TarBuilder()
-            bad.addRaw(Corpus.pax("g", [(key, Array("1".utf8))]))
+            bad.addRaw(TarCorpus.pax("g", [(key, Array("1".utf8))]))
             bad.addFile("a", "x")
             let error = failure(reading: bad.finish())
             #expect(error?.code == .unsupported)

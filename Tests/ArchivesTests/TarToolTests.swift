@@ -94,7 +94,7 @@ enum Tree {
     static func make(for format: String) async throws -> TemporaryDirectory {
         let folder = try TemporaryDirectory("archives")
         try folder.write("content\n", to: "tree/file")
-        try folder.write(Corpus.noise(300_001), to: "tree/large")
+        try folder.write(TarCorpus.noise(300_001), to: "tree/large")
         try folder.write("", to: "tree/empty")
         var script = """
             set -e; cd "$1/tree"

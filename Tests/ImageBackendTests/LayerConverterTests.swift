@@ -153,10 +153,3 @@ struct LayerConverterTests {
         }
     }
 }
-
-extension TemporaryDirectory {
-    /// The bytes of a file in the folder.
-    func bytes(of name: String) throws -> [UInt8] {
-        try #require(try AtomicFile.read(appending(name), limit: 1 << 30))
-    }
-}

@@ -45,4 +45,12 @@ public final class TemporaryDirectory: Sendable {
     public func write(_ text: String, to name: String) throws -> FilePath {
         try write(Array(text.utf8), to: name)
     }
+
+    /// The bytes of a file in the folder, at most 1 GiB.
+    public func bytes(of name: String) throws -> [UInt8] {
+        guard let bytes = try AtomicFile.read(appending(name), limit: 1 << 30) else {
+            throw CommandFailure(description: "\(appending(name)) is not there")
+        }
+        return bytes
+    }
 }

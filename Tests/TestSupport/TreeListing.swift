@@ -23,6 +23,12 @@ public struct TreeListing: Sendable, Equatable {
         public static let folderTimes = Options(rawValue: 1)
         /// Attributes that overlayfs reads, which it does not show itself.
         public static let overlayAttributes = Options(rawValue: 2)
+        /// Times of everything but folders.
+        public static let fileTimes = Options(rawValue: 4)
+        /// Which names are one file.
+        public static let links = Options(rawValue: 8)
+        /// All extended attributes.
+        public static let xattrs = Options(rawValue: 16)
     }
 
     /// Lists a folder.
@@ -51,28 +57,31 @@ public struct TreeListing: Sendable, Equatable {
         guard let status = try FileStatus.of(path) else { return }
         var line =
             "\(status.kind) \(String(status.permissions.rawValue, radix: 8)) \(status.userID):\(status.groupID)"
-        if status.kind != .directory || !options.contains(.folderTimes) { line += " \(status.modified)" }
+        let times: Options = status.kind == .directory ? .folderTimes : .fileTimes
+        if !options.contains(times) { line += " \(status.modified)" }
         switch status.kind {
         case .regular: line += " \(status.size) \(try Self.digest(path))"
         case .symbolicLink: line += " -> \(try Self.target(path))"
         case .characterDevice, .blockDevice: line += " \(status.deviceNumber)"
         case .directory, .fifo, .socket: break
         }
-        if status.kind != .directory, status.linkCount > 1 {
+        if status.kind != .directory, status.linkCount > 1, !options.contains(.links) {
             // Names come sorted, so the first of a group is the same in every tree.
             // An overlay's layers number their files each for itself.
             let file = [status.device, status.inode]
             line += " links \(status.linkCount) with \(groups[file, default: name])"
             if groups[file] == nil { groups[file] = name }
         }
-        for (key, value) in try Self.xattrs(path).sorted(by: { $0.key < $1.key }) {
+        for (key, value) in try Self.xattrs(path).sorted(by: { $0.key < $1.key })
+        where !options.contains(.xattrs) {
             if options.contains(.overlayAttributes), key.hasPrefix("trusted.overlay.") { continue }
             line += " \(key)=\(value)"
         }
         entries[name] = line
         guard status.kind == .directory else { return }
-        for child in try Directory.names(in: path).sorted(by: { $0.string < $1.string }) {
-            try list(path.appending(child), name: "\(name)/\(child.string)", options, &groups)
+        let children = try Directory.names(in: path).map { (name: Self.text($0), component: $0) }
+        for child in children.sorted(by: { $0.name < $1.name }) {
+            try list(path.appending(child.component), name: "\(name)/\(child.name)", options, &groups)
         }
     }
 
@@ -90,21 +99,35 @@ public struct TreeListing: Sendable, Equatable {
 
     private static func target(_ path: FilePath) throws -> String {
         var buffer = [CChar](repeating: 0, count: 8192)
-        let count = try retryingSystemCall("readlink", path) { readlink(path.string, &buffer, buffer.count) }
-        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let count = try retryingSystemCall("readlink", path) {
+            path.withPlatformString { readlink($0, &buffer, buffer.count) }
+        }
+        return text(buffer[..<count].map { UInt8(bitPattern: $0) })
+    }
+
+    private static func text(_ name: FilePath.Component) -> String {
+        name.withPlatformString {
+            text(UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) })
+        }
+    }
+
+    /// Bytes as text that no other bytes have: what is not UTF-8 as `\xNN`.
+    private static func text(_ bytes: [UInt8]) -> String {
+        String(validating: bytes, as: UTF8.self)
+            ?? bytes.map { $0 < 0x80 ? String(Unicode.Scalar($0)) : "\\x\(String($0, radix: 16))" }.joined()
     }
 
     private static func xattrs(_ path: FilePath) throws -> [String: String] {
         var names = [CChar](repeating: 0, count: 65536)
         let count = try retryingSystemCall("listxattr", path) {
-            shim_llistxattr(path.string, &names, names.count)
+            path.withPlatformString { shim_llistxattr($0, &names, names.count) }
         }
         var result: [String: String] = [:]
         for name in names[..<count].split(separator: 0) {
             let key = String(decoding: name.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             var value = [UInt8](repeating: 0, count: 65536)
             let size = try retryingSystemCall("getxattr \(key)", path) {
-                shim_lgetxattr(path.string, key, &value, value.count)
+                path.withPlatformString { shim_lgetxattr($0, key, &value, value.count) }
             }
             result[key] = value[..<size].map { String($0, radix: 16) }.joined(separator: ",")
         }

@@ -1,20 +1,18 @@
-import TestSupport
-
 /// Archives and headers made byte by byte.
-enum Corpus {
+public enum TarCorpus {
     /// A pax header of a type.
-    static func pax(_ type: Character, _ records: [(key: String, value: [UInt8])]) -> [UInt8] {
+    public static func pax(_ type: Character, _ records: [(key: String, value: [UInt8])]) -> [UInt8] {
         let body = TarBuilder.paxRecords(records)
         return TarBuilder().header("pax", type, 0o644, 0, 0, 0, UInt64(body.count), "", (0, 0)) + padded(body)
     }
 
     /// A GNU long name (`L`) or long link (`K`).
-    static func gnuLong(_ type: Character, _ text: [UInt8]) -> [UInt8] {
+    public static func gnuLong(_ type: Character, _ text: [UInt8]) -> [UInt8] {
         gnu("././@LongLink", type, text + [0])
     }
 
     /// An entry with GNU's magic.
-    static func gnu(
+    public static func gnu(
         _ path: String,
         _ type: Character,
         _ content: [UInt8],
@@ -27,12 +25,12 @@ enum Corpus {
     }
 
     /// Bytes filled up to a block.
-    static func padded(_ bytes: [UInt8]) -> [UInt8] {
+    public static func padded(_ bytes: [UInt8]) -> [UInt8] {
         bytes + [UInt8](repeating: 0, count: (512 - bytes.count % 512) % 512)
     }
 
     /// The header with its checksum made right.
-    static func withChecksum(_ header: [UInt8]) -> [UInt8] {
+    public static func withChecksum(_ header: [UInt8]) -> [UInt8] {
         var block = header
         for index in 148..<156 { block[index] = 0x20 }
         let digits = String(block.reduce(0) { $0 + Int($1) }, radix: 8)
@@ -42,23 +40,24 @@ enum Corpus {
     }
 
     /// An octal field.
-    static func octal(_ value: UInt64, width: Int) -> [UInt8] {
+    public static func octal(_ value: UInt64, width: Int) -> [UInt8] {
         let digits = String(value, radix: 8)
         return Array((String(repeating: "0", count: width - 1 - digits.count) + digits).utf8) + [0]
     }
 
     /// Bytes that do not compress, the same for the same seed.
-    static func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
+    public static func noise(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
         var random = SeededRandom(seed)
         return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     }
 
     /// An old GNU sparse file of three segments with one block of continuation.
-    static func oldSparse() -> [UInt8] {
+    public static func oldSparse() -> [UInt8] {
         let segments = (0..<8).map { (offset: UInt64($0) * 4096, length: UInt64(10 + $0)) }
         let data = segments.flatMap { noise(Int($0.length), seed: $0.offset) }
         var continuation = [UInt8](repeating: 0, count: 512)
-        for (index, segment) in segments.dropFirst(4).enumerated() {
+        // The empty one at the end marks the size, as GNU tar writes it and wants it.
+        for (index, segment) in (segments.dropFirst(4) + [(40_000, 0)]).enumerated() {
             continuation.replaceSubrange(
                 index * 24..<index * 24 + 24,
                 with: octal(segment.offset, width: 12) + octal(segment.length, width: 12)
@@ -78,7 +77,7 @@ enum Corpus {
     }
 
     /// Some of everything: kinds, long names, xattrs, sparse files, large and empty files.
-    static func everything() -> [UInt8] {
+    public static func everything() -> [UInt8] {
         var tar = TarBuilder()
         tar.addDirectory("./", mode: 0o755)
         tar.addFile("./etc/hostname", "slipway\n")
@@ -106,12 +105,14 @@ enum Corpus {
 }
 
 /// A generator whose sequence a seed fixes (SplitMix64).
-struct SeededRandom: RandomNumberGenerator {
+public struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
 
-    init(_ seed: UInt64) { state = seed }
+    /// The generator of a seed.
+    public init(_ seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    /// The next 64 bits.
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
