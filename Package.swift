@@ -144,6 +144,16 @@ let package = Package(
                 path: "Tests/StoreRaceTool",
                 swiftSettings: settings
             ),
+            // Targets for libFuzzer, which contrib/fuzz links in; without it, a program that replays findings.
+            .target(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+            .executableTarget(
+                name: "FuzzTool",
+                dependencies: [
+                    "CLibFuzzer", "Host", "EROFS", "Archives", "ImageBackend", "TestSupport", system,
+                ],
+                path: "Tests/FuzzTool",
+                swiftSettings: settings
+            ),
             .testTarget(
                 name: "CommandLineTests",
                 dependencies: ["slipway", "Documents", "TestSupport", "Host", system],
