@@ -117,6 +117,7 @@ extension Settings {
         OCIBackend.Config(
             store: paths.store,
             compression: store.compression == .none ? .none : .lz4(clusterSize: 65536),
+            guestKernel: store.guestKernel,
             conversions: jobs.conversions,
             downloads: jobs.downloads,
             reserve: store.reserve,

@@ -50,7 +50,7 @@ extension GuestKernel {
     /// The end of a compressed file beside its index.
     static let tailPacking = GuestKernel(5, 17)
     /// Small files packed together.
-    static let fragments = GuestKernel(6, 1)
+    public static let fragments = GuestKernel(6, 1)
 }
 
 extension Superblock {

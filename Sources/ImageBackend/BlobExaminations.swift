@@ -46,7 +46,11 @@ extension OCIBackend {
     /// - Throws: ``ImageError`` `checkFailed` with what was found; `unsupported` where the program is missing.
     func checkBeforeCommit(_ image: FilePath, of key: LayerKey) async throws(ImageError) {
         guard configuration.check == .fsck else { return }
-        let tool = try await ErofsTool.fit(.fsck, in: configuration.search)
+        let tool = try await ErofsTool.fit(
+            .fsck,
+            for: configuration.guestKernel,
+            in: configuration.search
+        )
         if let complaint = try await tool.complaint(about: image) {
             throw ImageError(
                 .checkFailed,

@@ -160,8 +160,13 @@ private final class ProgressSource: ByteSource {
 extension LayerKey {
     /// The UUID of the layer's EROFS image: the first 16 bytes of the SHA-256 of the written key, marked as a
     /// version 8 UUID (RFC 9562, section 5.8), so that the same layer has the same UUID everywhere.
-    var imageUUID: [UInt8] {
-        var bytes = Array(Digest.sha256(of: Array("slipway:\(self)".utf8)).bytes.prefix(16))
+    var imageUUID: [UInt8] { imageUUID(remadeFor: nil) }
+
+    /// The UUID of an image that was written anew for a guests' kernel. It is another: an overlay's writable layer names
+    /// files below by UUID and inode, and the inodes are others.
+    func imageUUID(remadeFor kernel: GuestKernel?) -> [UInt8] {
+        let name = kernel.map { "slipway:\(self):\($0)" } ?? "slipway:\(self)"
+        var bytes = Array(Digest.sha256(of: Array(name.utf8)).bytes.prefix(16))
         bytes[6] = bytes[6] & 0x0F | 0x80
         bytes[8] = bytes[8] & 0x3F | 0x80
         return bytes

@@ -15,7 +15,7 @@ extension OCIBackend {
     /// The program that writes blobs; nil where Slipway does. Asked for before a conversion, which would be in vain.
     func engineTool() async throws(ImageError) -> ErofsTool? {
         guard configuration.engine == .mkfs else { return nil }
-        return try await ErofsTool.fit(.mkfs, in: configuration.search)
+        return try await ErofsTool.fit(.mkfs, for: configuration.guestKernel, in: configuration.search)
     }
 
     /// Has a layer that was converted into a file of the workspace written anew by the configured program, in place.

@@ -37,7 +37,7 @@ extension OCIBackend {
                 "VM \(vm.name): the store has lost layer \(missing) of \(record.digest)"
             )
         }
-        let attached = AttachedLayers(blobs)
+        let attached = AttachedLayers(try await withinGuestKernel(blobs, keys, of: record.digest))
         for blob in attached.disks {
             try require(configuration.blobPath(blob.key), size: blob.size, what: "layer \(blob.key)", for: vm)
         }

@@ -1,4 +1,5 @@
 import Documents
+import EROFS
 import Store
 import SystemPackage
 import TestSupport
@@ -93,7 +94,7 @@ struct SettingsLoaderTests {
         #expect(loaded.settings.vms.defaults.diskSize == 5 << 30)
         #expect(loaded.settings.vms.retiredTTL == .seconds(3600))
         #expect(loaded.settings.gc.highWater == 90)
-        #expect(loaded.settings.store.guestKernel == KernelVersion(major: 6, minor: 10))
+        #expect(loaded.settings.store.guestKernel == GuestKernel(6, 10))
     }
 
     @Test("an unknown variable near a known one is a warning")

@@ -30,8 +30,8 @@ struct EngineTests {
             trap 'rm -rf "$folder"' EXIT
             chmod 755 "$folder"
             tar -xpf - -C "$folder" --numeric-owner --same-owner --xattrs --xattrs-include='*' --delay-directory-restore
-            [ "$1" = --tar=f ]; [ "$2" = --quiet ]; [ "$4" = -U ]
-            /usr/bin/mkfs.erofs -U "$5" "$output" "$folder" > /dev/null
+            [ "$1" = --tar=f ]; [ "$2" = --quiet ]; [ "$3" = -b4096 ]; shift 3
+            /usr/bin/mkfs.erofs "$@" "$folder" > /dev/null
             """
         )
         return programs
@@ -64,7 +64,7 @@ struct EngineTests {
         let programs = try Self.programs()
         let native = try TestBackend(compression: .none)
         let test = try TestBackend(
-            compression: .none,
+            guestKernel: .chunks,
             engine: .mkfs,
             check: .fsck,
             search: .process(with: programs)

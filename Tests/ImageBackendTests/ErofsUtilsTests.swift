@@ -61,7 +61,7 @@ struct ErofsUtilsTests {
         let programs = try StandIns()
         try programs.add("mkfs.erofs", version: "mkfs.erofs (erofs-utils) \(version)")
         let error = await #expect(throws: ImageError.self) {
-            try await ErofsTool.fit(.mkfs, in: programs.search)
+            try await ErofsTool.fit(.mkfs, for: .oldest, in: programs.search)
         }
         #expect(
             error?.message.contains("is version \(version), \(reason)") == true,
@@ -74,13 +74,30 @@ struct ErofsUtilsTests {
     func taken(version: String) async throws {
         let programs = try StandIns()
         try programs.add("mkfs.erofs", version: "mkfs.erofs (erofs-utils) \(version)")
-        #expect(try await ErofsTool.fit(.mkfs, in: programs.search).version.description == version)
+        #expect(
+            try await ErofsTool.fit(.mkfs, for: .oldest, in: programs.search).version.description == version
+        )
+    }
+
+    @Test("fsck.erofs has to know what the guests' kernel knows")
+    func guestKernels() async throws {
+        let programs = try StandIns()
+        try programs.add("fsck.erofs", version: "fsck.erofs 1.5")
+        _ = try await ErofsTool.fit(.fsck, for: GuestKernel(5, 17), in: programs.search)
+        let error = await #expect(throws: ImageError.self) {
+            try await ErofsTool.fit(.fsck, for: GuestKernel(6, 1), in: programs.search)
+        }
+        #expect(error?.message.contains("is version 1.5, which does not know that small files") == true)
+        try programs.add("fsck.erofs", version: "fsck.erofs 1.6")
+        _ = try await ErofsTool.fit(.fsck, for: GuestKernel(6, 12), in: programs.search)
     }
 
     @Test("are missed by name")
     func missing() async throws {
         let search = SearchPath(folders: [])
-        let error = await #expect(throws: ImageError.self) { try await ErofsTool.fit(.fsck, in: search) }
+        let error = await #expect(throws: ImageError.self) {
+            try await ErofsTool.fit(.fsck, for: .oldest, in: search)
+        }
         #expect(error?.message == "fsck.erofs is not installed: install erofs-utils")
         #expect(error?.isTransient == true)
     }
@@ -90,7 +107,7 @@ struct ErofsUtilsTests {
     )
     func fsck() async throws {
         let layer = try ConvertedLayer(tar(["a": String(repeating: "some text ", count: 20_000)]))
-        let tool = try await ErofsTool.fit(.fsck, in: .process)
+        let tool = try await ErofsTool.fit(.fsck, for: .oldest, in: .process)
         #expect(try await tool.complaint(about: layer.image) == nil)
         let file = try File(layer.image, .readWrite)
         try [UInt8](repeating: 0xFF, count: 64).withUnsafeBytes { try file.writeAll($0, at: 1024) }
@@ -108,7 +125,7 @@ struct CheckBeforeCommitTests {
 
     @Test("fsck.erofs of this machine passes what is converted")
     func passes() async throws {
-        let test = try TestBackend(check: .fsck)
+        let test = try TestBackend(guestKernel: .chunks, check: .fsck)
         #expect(try await test.importing("web", layer).layers.count == 1)
     }
 
@@ -116,7 +133,7 @@ struct CheckBeforeCommitTests {
     func fails() async throws {
         let programs = try StandIns()
         try programs.add("fsck.erofs", version: "fsck.erofs 1.5", "echo '<E> erofs: bogus inode' >&2; exit 1")
-        let test = try TestBackend(check: .fsck, search: programs.search)
+        let test = try TestBackend(guestKernel: .chunks, check: .fsck, search: programs.search)
         let error = await #expect(throws: ImageError.self) { try await test.importing("web", layer) }
         #expect(error?.code == .checkFailed && error?.isTransient == false)
         #expect(error?.message.contains("fsck.erofs 1.5 (exited(1)): <E> erofs: bogus inode") == true)
@@ -143,7 +160,7 @@ struct BlobExaminationTests {
         let test = try TestBackend()
         try await test.importing("sound", tar(["a": "a"]))
         let examinations: [BlobExamination] = [
-            .structure, .fsck(try await ErofsTool.fit(.fsck, in: .process)),
+            .structure, .fsck(try await ErofsTool.fit(.fsck, for: .oldest, in: .process)),
         ]
         #expect(try await test.store.verifyBlobs(examinations: examinations) == [])
 

@@ -20,6 +20,7 @@ struct TestBackend {
         unpinnedTTL: Duration = .zero,
         at root: FilePath? = nil,
         compression: EROFS.Compression = .lz4(clusterSize: 65536),
+        guestKernel: GuestKernel = GuestKernel(6, 1),
         engine: OCIBackend.Engine = .native,
         check: OCIBackend.BlobCheck = .none,
         search: SearchPath = .process
@@ -28,6 +29,7 @@ struct TestBackend {
         let config = OCIBackend.Config(
             store: StoreLayout(root: root ?? folder.appending("store")),
             compression: compression,
+            guestKernel: guestKernel,
             unpinnedTTL: unpinnedTTL,
             engine: engine,
             check: check,

@@ -1,3 +1,4 @@
+import EROFS
 import Host
 import ImageBackend
 
@@ -6,10 +7,13 @@ struct ErofsRequirement: Sendable {
     /// The setting with its value.
     let setting: String
     let program: ErofsTool.Program
+    let guestKernel: GuestKernel
 
     /// Finds the program, or says what is missing.
     func look(in search: SearchPath) async -> Result<ErofsTool, ImageError> {
-        do throws(ImageError) { return .success(try await ErofsTool.fit(program, in: search)) } catch {
+        do throws(ImageError) {
+            return .success(try await ErofsTool.fit(program, for: guestKernel, in: search))
+        } catch {
             return .failure(error)
         }
     }
@@ -19,12 +23,13 @@ extension Settings {
     /// What the settings ask of erofs-utils.
     var erofsUtils: [ErofsRequirement] {
         var requirements: [ErofsRequirement] = []
-        if store.engine == .mkfs {
-            requirements.append(ErofsRequirement(setting: "store.engine", program: .mkfs))
+        func require(_ setting: String, _ program: ErofsTool.Program) {
+            requirements.append(
+                ErofsRequirement(setting: setting, program: program, guestKernel: store.guestKernel)
+            )
         }
-        if store.check == .fsck {
-            requirements.append(ErofsRequirement(setting: "store.check", program: .fsck))
-        }
+        if store.engine == .mkfs { require("store.engine", .mkfs) }
+        if store.check == .fsck { require("store.check", .fsck) }
         return requirements
     }
 

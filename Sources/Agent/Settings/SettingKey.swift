@@ -1,5 +1,6 @@
 import CloudHypervisor
 import Documents
+import EROFS
 import SystemPackage
 
 /// One setting: its key, how it is read from a document, and how it is shown.
@@ -140,13 +141,13 @@ extension SettingKey {
         }
     }
 
-    static func kernelVersion(_ key: String, _ path: Path<KernelVersion>, awaits: String?) -> SettingKey {
-        setting(key, path, awaits, show: { .string($0.description) }) { node throws(DocumentError) in
-            guard let version = KernelVersion(try node.string()) else {
-                throw node.error("expected a Linux version such as \"6.1\"")
+    static func guestKernel(_ key: String, _ path: Path<GuestKernel>) -> SettingKey {
+        setting(key, path, nil, show: { .string($0.description) }) { node throws(DocumentError) in
+            guard let version = GuestKernel(try node.string()) else {
+                throw node.error("expected a Linux release such as \"6.1\"")
             }
-            guard version >= KernelVersion(major: 5, minor: 15) else {
-                throw node.error("guests need Linux 5.15 or later")
+            guard version >= .oldest else {
+                throw node.error("EROFS needs Linux \(GuestKernel.oldest) or later")
             }
             return version
         }

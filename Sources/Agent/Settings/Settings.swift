@@ -1,4 +1,5 @@
 public import CloudHypervisor
+public import EROFS
 public import SystemPackage
 
 /// Everything that can be set, with its default. Paths may be relative to `root`; ``paths`` resolves them.
@@ -120,7 +121,7 @@ public struct Settings: Sendable, Hashable {
         /// How file data is compressed.
         public var compression = Compression.lz4
         /// The oldest Linux that guests run.
-        public var guestKernel = KernelVersion(major: 6, minor: 1)
+        public var guestKernel = GuestKernel(6, 1)
         /// Who writes blobs.
         public var engine = Engine.native
         /// What looks at a blob before it is committed.
@@ -185,37 +186,5 @@ public struct Settings: Sendable, Hashable {
         public var conversions = 2
         /// Blobs downloaded at a time.
         public var downloads = 6
-    }
-}
-
-/// A Linux version as far as features go by it.
-public struct KernelVersion: Sendable, Hashable, Comparable, LosslessStringConvertible {
-    /// `6` of `6.1`.
-    public var major: Int
-    /// `1` of `6.1`.
-    public var minor: Int
-
-    /// Creates a version.
-    public init(major: Int, minor: Int) {
-        self.major = major
-        self.minor = minor
-    }
-
-    /// Parses `MAJOR.MINOR`; what follows the minor number, as in `6.1.0-13-amd64`, is ignored.
-    public init?(_ description: String) {
-        let parts = description.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, let major = Int(parts[0]),
-            let minor = Int(parts[1].prefix { $0.isWholeNumber }),
-            major >= 0
-        else { return nil }
-        self.init(major: major, minor: minor)
-    }
-
-    /// `6.1`
-    public var description: String { "\(major).\(minor)" }
-
-    /// Orders by major, then minor number.
-    public static func < (left: KernelVersion, right: KernelVersion) -> Bool {
-        (left.major, left.minor) < (right.major, right.minor)
     }
 }

@@ -30,7 +30,7 @@ extension Settings {
         .size("vms.defaults.memory", \.vms.defaults.memory, atLeast: 16 << 20),
         .size("vms.defaults.disk.size", \.vms.defaults.diskSize, atLeast: 16 << 20),
         .choice("store.compression", \.store.compression),
-        .kernelVersion("store.guestKernel", \.store.guestKernel, awaits: "formats newer than Linux 5.15"),
+        .guestKernel("store.guestKernel", \.store.guestKernel),
         .choice("store.engine", \.store.engine),
         .choice("store.check", \.store.check),
         .size("store.reserve", \.store.reserve),

@@ -1,3 +1,4 @@
+public import EROFS
 public import Host
 import Subprocess
 public import SystemPackage
@@ -98,10 +99,15 @@ public struct ErofsTool: Sendable, Hashable {
 extension ErofsTool {
     /// Finds a program that is fit for what Slipway has it do.
     ///
+    /// - Parameter guestKernel: the setting: with a newer one, images may have what an older program does not know.
     /// - Throws: ``ImageError`` `unsupported`, transient, which says what is installed and what to do.
-    public static func fit(_ program: Program, in search: SearchPath) async throws(ImageError) -> ErofsTool {
+    public static func fit(
+        _ program: Program,
+        for guestKernel: GuestKernel,
+        in search: SearchPath
+    ) async throws(ImageError) -> ErofsTool {
         let tool = try await find(program, in: search)
-        if let reason = tool.unfitness {
+        if let reason = tool.unfitness(for: guestKernel) {
             throw ImageError(
                 .unsupported,
                 "\(tool.path) is version \(tool.version), \(reason)",
@@ -112,11 +118,14 @@ extension ErofsTool {
     }
 
     /// Why this version will not do (erofs-utils, ChangeLog); nil when it will.
-    var unfitness: String? {
+    private func unfitness(for guestKernel: GuestKernel) -> String? {
         switch program {
-        case .fsck:
-            version >= ErofsUtilsVersion(1, 5)
-                ? nil : "which cannot look into compressed data: 1.5 or later is needed"
+        case .fsck where version < ErofsUtilsVersion(1, 5):
+            "which cannot look into compressed data: 1.5 or later is needed"
+        case .fsck where version < ErofsUtilsVersion(1, 6) && guestKernel >= .fragments:
+            "which does not know that small files are packed together, as store.guestKernel \(guestKernel) allows: 1.6 "
+                + "or later is needed; install a newer erofs-utils, or set store.guestKernel to 5.17"
+        case .fsck: nil
         case .mkfs where version < ErofsUtilsVersion(1, 7):
             "which cannot read a tar: 1.8.10 or later is needed; install a newer erofs-utils, or set store.engine to native"
         case .mkfs where [ErofsUtilsVersion(1, 8, 7), ErofsUtilsVersion(1, 8, 8)].contains(version):

@@ -81,6 +81,8 @@ struct LayerFinisher: Sendable {
         var image: FilePath
         var isNew: Bool
         var compressed: Digest?
+        /// The guests' kernel that the layer was written anew for.
+        var remadeFor: GuestKernel?
     }
 
     private func finalForm(
@@ -89,6 +91,9 @@ struct LayerFinisher: Sendable {
         over below: MergedView
     ) async throws -> Form {
         var form = form(of: layer)
+        if !form.isNew, configuration.isBeyondGuests(form.record) {
+            form = try await remade(form, at: position)
+        }
         guard form.record.open != nil else {
             return form.isNew ? try await stored(form.record.key, insteadOf: form) ?? form : form
         }
@@ -100,8 +105,9 @@ struct LayerFinisher: Sendable {
         if let known = try await stored(plan.key, insteadOf: form) { return known }
         if !form.isNew { form.image = workspace.path.appending("layer\(position).variant.erofs") }
         let target = form.image
+        let kernel = configuration.guestKernel
         form.record = try await onThread(named: "inherit") { cancellation in
-            try plan.write(to: target, cancellation)
+            try plan.write(to: target, guestKernel: kernel, remadeFor: source.remadeFor, cancellation)
         }
         form.isNew = true
         return form
@@ -133,12 +139,26 @@ struct LayerFinisher: Sendable {
 
     /// The blob of a key if the store has it; what was made for it goes.
     private func stored(_ key: LayerKey, insteadOf form: Form) async throws -> Form? {
-        guard let record = try await store.blob(key, leasedBy: workspace) else { return nil }
+        guard let record = try await store.blob(key, leasedBy: workspace),
+            !configuration.isBeyondGuests(record)
+        else { return nil }
         if form.isNew { try Directory.unlink(form.image) }
         if let compressed = form.compressed {
             try await store.remember(compressed: compressed, of: key.diffID)
         }
         return Form(record: record, image: configuration.blobPath(key), isNew: false)
+    }
+
+    /// The layer's plain image, written anew from a blob that needs a newer Linux than the guests have.
+    private func remade(_ form: Form, at position: Int) async throws -> Form {
+        let target = workspace.path.appending("layer\(position).remade.erofs")
+        let remake = LayerRemake(configuration: configuration)
+        let record = try await backend.slots.run {
+            try await onThread(named: "remake-layer") { cancellation in
+                try remake.write(form.record, from: form.image, to: target, cancellation)
+            }
+        }
+        return Form(record: record, image: target, isNew: true, remadeFor: configuration.guestKernel)
     }
 
     // MARK: Committing
@@ -161,7 +181,8 @@ struct LayerFinisher: Sendable {
             file: form.image,
             bootDirectory: try FileStatus.of(bootFolder) == nil ? nil : bootFolder,
             compressed: form.compressed,
-            in: workspace
+            in: workspace,
+            replacing: { [configuration] in configuration.isBeyondGuests($0) }
         )
     }
 }

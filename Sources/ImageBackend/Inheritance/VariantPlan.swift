@@ -37,8 +37,16 @@ struct VariantPlan: Sendable {
 
     /// Makes the image: in place where the source is its file, else in a new file with a copy.
     ///
+    /// - Parameters:
+    ///   - guestKernel: the oldest Linux that has to read the image.
+    ///   - kernel: the guests' kernel that the layer was written anew for, if it was.
     /// - Returns: the image's record, without what its boot files and digest are.
-    func write(to target: FilePath, _ cancellation: Cancellation) throws -> BlobRecord {
+    func write(
+        to target: FilePath,
+        guestKernel: GuestKernel,
+        remadeFor kernel: GuestKernel?,
+        _ cancellation: Cancellation
+    ) throws -> BlobRecord {
         var record = source
         record.key = key
         guard let open = source.open else { return record }
@@ -54,7 +62,8 @@ struct VariantPlan: Sendable {
         }
         let summary = try VariantWriter.extend(
             file,
-            key: key,
+            uuid: key.imageUUID(remadeFor: kernel),
+            guestKernel: guestKernel,
             layer: layer,
             inheritance: inheritance,
             below: below,

@@ -22,14 +22,20 @@ struct VariantWriter {
     /// - Throws: `EROFSError`; ``ImageError`` when the note does not fit the image.
     static func extend(
         _ file: File,
-        key: LayerKey,
+        uuid: [UInt8],
+        guestKernel: GuestKernel,
         layer: OpenEnds,
         inheritance: Inheritance,
         below: MergedView,
         cancellation: Cancellation
     ) throws -> EROFS.Summary {
         // Copies are stored as they are: what they become depends on nothing but what is copied.
-        let options = WriterOptions(compression: .none, uuid: key.imageUUID, cancellation: cancellation)
+        let options = WriterOptions(
+            compression: .none,
+            guestKernel: min(guestKernel, .chunks),
+            uuid: uuid,
+            cancellation: cancellation
+        )
         var variant = VariantWriter(try ImageWriter(extending: file, options: options), below: below)
         for folder in layer.folders {
             if let node = variant.node(at: folder.path) { variant.implied.insert(node) }

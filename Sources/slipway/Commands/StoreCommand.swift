@@ -38,7 +38,10 @@ struct StoreCommand: AsyncParsableCommand {
             let world = try await Session(options).openExisting()
             var examinations: [BlobExamination] = []
             if deep { examinations.append(.structure) }
-            if fsck { examinations.append(.fsck(try await ErofsTool.fit(.fsck, in: .process))) }
+            if fsck {
+                let kernel = world.settings.store.guestKernel
+                examinations.append(.fsck(try await ErofsTool.fit(.fsck, for: kernel, in: .process)))
+            }
             let progress = ScrubProgress()
             let problems = try await world.store.verifyBlobs(examinations: examinations) {
                 progress.report(read: $0, of: $1)
