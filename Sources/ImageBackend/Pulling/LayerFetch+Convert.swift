@@ -38,12 +38,15 @@ extension LayerFetch {
     ) async throws -> Form {
         let (configuration, name) = (configuration, name)
         let tool = try await backend.engineTool()
+        // Layers side by side keep the processors busy as they are; more threads for each would cost memory only.
+        let isOneOfMany = await backend.layerSlots.runningInAll > 2
+        let jobs = isOneOfMany ? 1 : configuration.compressionJobs
         var result = try await reading(download) { cancellation in
             let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
             let converter = LayerConverter(
                 compression: configuration.compression,
                 guestKernel: configuration.guestKernel,
-                jobs: configuration.compressionJobs,
+                jobs: jobs,
                 limits: configuration.limits,
                 cancellation: cancellation
             )

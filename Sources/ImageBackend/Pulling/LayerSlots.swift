@@ -16,7 +16,8 @@ actor LayerSlots {
 
     private let limit: Int
     private var running: [PullID: Int] = [:]
-    private var runningInAll = 0
+    /// How many layers are fetched now.
+    private(set) var runningInAll = 0
     private var runningLarge = 0
     private var waiting: [Waiter] = []
     private var nextID: UInt64 = 0
