@@ -38,6 +38,19 @@ struct WriterTests {
         try expectReader(image, holds: model)
     }
 
+    @Test("a file of several segments stays in one piece among packed ones", arguments: [1, 2, 3])
+    func segments(jobs: Int) async throws {
+        var generator = SeededGenerator(seed: 9)
+        var model = Model()
+        for round in 0..<4 {
+            model.add("large-\(round)", .file([.bytes(generator.prose((2 << 20) * (round + 1) + 1_000_000))]))
+            for index in 0..<120 { model.add("\(round)-\(index)", .file([.bytes(generator.prose(30_000))])) }
+        }
+        let image = try Image(model, WriterOptions(guestKernel: GuestKernel(6, 1), jobs: jobs))
+        try expectReader(image, holds: model)
+        try await expectKernel(image, holds: model)
+    }
+
     @Test("a file of mostly holes takes its data and next to nothing more, and one beyond 16 TiB is refused")
     func mostlyHoles() throws {
         let size: UInt64 = 1 << 40

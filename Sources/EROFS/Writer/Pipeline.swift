@@ -98,6 +98,8 @@ final class Pipeline {
     }
 
     private func submitPacked(_ tree: inout Tree) throws(EROFSError) {
+        // The segments of a file follow each other in the image: nothing comes between a batch and the next that goes on.
+        if current.parts.first?.isFirst == false { try submitCurrent(&tree) }
         guard packer?.batch.used ?? 0 > 0, let batch = packer?.takeSegment(next: spare.popLast() ?? Batch())
         else {
             return
