@@ -65,11 +65,13 @@ package struct LayerConverter {
     /// - Parameters:
     ///   - name: the input's name for messages.
     ///   - isVouchedFor: whether a digest promised from outside covers the bytes, so that end blocks may be missing.
+    ///   - checkedDigest: the input's digest where whoever gives the bytes lets no others through; else it is taken here.
     ///   - progress: hears how many bytes of the input are read.
     package func convert(
         _ input: any ByteSource,
         name: String,
         isVouchedFor: Bool,
+        checkedDigest: Digest? = nil,
         to output: File,
         progress: @escaping @Sendable (UInt64) -> Void
     ) throws(ImageError) -> Result {
@@ -79,7 +81,7 @@ package struct LayerConverter {
                 raw,
                 name: name,
                 limits: DecompressionLimits(outputBytes: limits.unpackedBytes),
-                isDigesting: true
+                isDigesting: checkedDigest == nil
             )
             let ahead = ReadAheadSource(plain, name: name, cancellation: cancellation)
             let tar = DigestingSource(ahead)
@@ -115,7 +117,7 @@ package struct LayerConverter {
             let summary = try writer.finish()
             return Result(
                 diffID: diffID,
-                digest: plain.finishDigest() ?? diffID,
+                digest: checkedDigest ?? plain.finishDigest() ?? diffID,
                 bytes: raw.bytes,
                 tarSize: tarSize,
                 inputCompression: plain.compression ?? .none,

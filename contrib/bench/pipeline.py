@@ -37,7 +37,7 @@ q = shlex.quote
 hashed = f"tee >(sha256sum > {q(work)}/digest) < {q(source)} | gzip -dc | tee >(sha256sum > {q(work)}/diffid)"
 if named:
     cocoon = blob("gzip, sha256sum, $MKFS_EROFS -zlz4hc -C4096",
-                  shell(f"{hashed} | {q(named)} --tar=f --aufs -zlz4hc -C4096 {q(out)} -"))
+                  shell(f"{hashed} | {q(named)} --tar=f --aufs -zlz4hc -C4096 {q(out)} /dev/stdin"))
 else:
     cocoon = blob("gzip, sha256sum, tar, mkfs.erofs -zlz4hc -C4096",
                   shell(f"{hashed} | tar -xp -C {q(tree)} --numeric-owner --xattrs; "

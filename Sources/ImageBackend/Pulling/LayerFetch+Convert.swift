@@ -36,7 +36,7 @@ extension LayerFetch {
         to output: FilePath,
         progress: @escaping @Sendable (UInt64) -> Void
     ) async throws -> Form {
-        let (configuration, name) = (configuration, name)
+        let (configuration, name, digest) = (configuration, name, layer.descriptor.digest)
         let tool = try await backend.engineTool()
         // Layers side by side keep the processors busy as they are; more threads for each would cost memory only.
         let isOneOfMany = await backend.layerSlots.runningInAll > 2
@@ -54,6 +54,7 @@ extension LayerFetch {
                 download,
                 name: name,
                 isVouchedFor: true,
+                checkedDigest: digest,
                 to: image,
                 progress: progress
             )
