@@ -6,6 +6,20 @@ import Testing
 
 @Suite("Reading an image that is not to be trusted")
 struct ReaderTests {
+    @Test("a reader goes when nobody has it, also after it read packed files")
+    func lifetime() throws {
+        var model = Model()
+        model.add("small", .file([.bytes([UInt8](repeating: 7, count: 1000))]))
+        let image = try Image(model, WriterOptions(guestKernel: GuestKernel(6, 1)))
+        func read() throws -> () -> ImageReader? {
+            let reader = try image.reader()
+            let inode = try #require(try reader.lookup([Array("small".utf8)]))
+            #expect(try reader.readAll(inode) == [UInt8](repeating: 7, count: 1000))
+            return { [weak reader] in reader }
+        }
+        #expect(try read()() == nil)
+    }
+
     @Test(
         "an image with any byte changed or cut off is read or refused, never a trap",
         arguments: [1 as UInt64, 2, 3]

@@ -42,6 +42,14 @@ public final class ImageReader: Sendable {
         )
     }
 
+    /// The same image once more: what a reader keeps of it must not keep the reader.
+    init(sharing other: ImageReader) {
+        superblock = other.superblock
+        file = other.file
+        size = other.size
+        firstBlock = other.firstBlock
+    }
+
     private init(file: File, firstBlock: [UInt8]?) throws(EROFSError) {
         self.file = file
         self.firstBlock = firstBlock

@@ -61,7 +61,7 @@ final class PackedFiles: @unchecked Sendable {
     ) throws(EROFSError) {
         let outcome = mutex.withLock { _ in
             Result { () throws(EROFSError) in
-                if inode == nil { inode = try PackedInode(image) }
+                if inode == nil { inode = try PackedInode(ImageReader(sharing: image)) }
                 try inode?.read(start, within, into: target, for: file)
             }
         }
