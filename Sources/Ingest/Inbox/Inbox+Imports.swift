@@ -230,11 +230,7 @@ extension Inbox {
     }
 
     private func finished(_ name: String) -> Receipt.Timings? {
-        guard let job = running[name] else { return nil }
-        var timings = job.timings
-        timings.finished = Receipt.text(Date())
-        timings.seconds = ((ContinuousClock.now - job.start) / .milliseconds(1)).rounded() / 1000
-        return timings
+        running[name].map { $0.timings.ended(since: $0.start) }
     }
 
     /// Stops what runs and waits for it; what was asked to be written is written. The inbox does nothing afterwards.

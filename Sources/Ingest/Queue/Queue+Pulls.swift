@@ -213,11 +213,7 @@ extension Queue {
     }
 
     private func finished(_ source: Source) -> Receipt.Timings? {
-        guard let job = running[source] else { return nil }
-        var timings = job.timings
-        timings.finished = Receipt.text(Date())
-        timings.seconds = ((ContinuousClock.now - job.start) / .milliseconds(1)).rounded() / 1000
-        return timings
+        running[source].map { $0.timings.ended(since: $0.start) }
     }
 
     /// Stops what runs and waits for it; what was asked to be written is written. The queue does nothing afterwards.

@@ -1,3 +1,4 @@
+import Foundation
 public import OCI
 public import Store
 
@@ -54,6 +55,12 @@ public struct Receipt: Sendable, Hashable, Codable {
             self.started = started
             self.finished = finished
             self.seconds = seconds
+        }
+
+        /// The same of what began at `start` and ends now.
+        func ended(since start: ContinuousClock.Instant) -> Timings {
+            let milliseconds = ((ContinuousClock.now - start) / .milliseconds(1)).rounded()
+            return Timings(started: started, finished: Receipt.text(Date()), seconds: milliseconds / 1000)
         }
     }
 
