@@ -44,7 +44,7 @@ extension OCIBackend {
     /// Has a new blob looked at, as the configuration asks.
     ///
     /// - Throws: ``ImageError`` `checkFailed` with what was found; `unsupported` where the program is missing.
-    func checkBeforeCommit(_ image: FilePath, of key: LayerKey) async throws(ImageError) {
+    func checkBeforeCommit(_ image: FilePath, of what: String) async throws(ImageError) {
         guard configuration.check == .fsck else { return }
         let tool = try await ErofsTool.fit(
             .fsck,
@@ -54,7 +54,7 @@ extension OCIBackend {
         if let complaint = try await tool.complaint(about: image) {
             throw ImageError(
                 .checkFailed,
-                "layer \(key) was converted to an image that \(complaint); it is not kept"
+                "\(what) was written as an image that \(complaint); it is not kept"
             )
         }
     }

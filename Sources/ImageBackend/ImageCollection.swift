@@ -3,7 +3,8 @@ import OCI
 import Store
 import SystemPackage
 
-/// Collects images that nothing has pinned for a while, then blobs that no image, VM or running work needs.
+/// Collects images that nothing has pinned for a while, then blobs that no image, VM or running work needs, and merged
+/// disks that no VM uses.
 struct ImageCollection: Module {
     let store: Store
     let unpinnedTTL: Duration
@@ -36,6 +37,7 @@ struct ImageCollection: Module {
             return blob.wasReferenced || !blob.images.isEmpty
                 || blob.committedAt + unpinnedTTL <= snapshot.now
         }
+        let merged = snapshot.merged.filter { $0.vms.isEmpty && $0.usedAt + unpinnedTTL <= snapshot.now }
         let orphans = snapshot.orphans.map { orphan in
             Candidate(
                 kind: orphan.kind,
@@ -51,6 +53,14 @@ struct ImageCollection: Module {
                     id: blob.key.description,
                     reason: "no image, VM or running work needs it",
                     bytes: blob.bytes
+                )
+            }
+            + merged.map { disk in
+                Candidate(
+                    kind: "merged",
+                    id: disk.id.hex,
+                    reason: "no VM is bound to it",
+                    bytes: disk.bytes
                 )
             } + orphans
     }
@@ -70,9 +80,14 @@ struct ImageCollection: Module {
             (byKind["blob"] ?? []).compactMap { LayerKey($0.id) },
             committedBefore: before
         )
+        let merged = try await store.collectMergedDisks(
+            (byKind["merged"] ?? []).compactMap { Digest(hex: $0.id) },
+            unusedSince: before
+        )
         let orphans = try await store.collectOrphans()
         return images.compactMap { collected("image", $0.description, 0) }
             + blobs.compactMap { collected("blob", $0.0.description, $0.1) }
+            + merged.compactMap { collected("merged", $0.0.hex, $0.1) }
             + orphans.map { orphan in
                 Collected(
                     candidate: Candidate(

@@ -29,6 +29,15 @@ public protocol Images: Sendable {
     /// The disks and boot files of each VM, in the order of `vms`.
     func config(_ vms: [VMImage]) async throws(ImageError) -> [VMConfiguration]
 
+    /// The one disk that holds all layers of an image as a guest sees them. Made where it is not there, which takes as
+    /// long as writing an image of that size; who asks for the same at the same time shares the work.
+    ///
+    /// - Parameter keys: the image's layers, bottom first, as ``VMConfiguration/keys`` has them.
+    func mergedDisk(of image: Digest, keys: [LayerKey]) async throws(ImageError) -> MergedDisk
+
+    /// The same disk if it is there, whole and within the guests' kernel; nothing is made.
+    func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk?
+
     /// The module that collects this backend's garbage.
     var gcModule: any Module { get }
 
@@ -344,7 +353,7 @@ public struct StorageConfig: Sendable, Hashable, Codable {
     public var path: FilePath
     /// Always true for layers.
     public var isReadOnly: Bool
-    /// `layer0` (bottom) to `layerN`.
+    /// `layer0` (bottom) to `layerN`, or `merged`.
     public var serial: String
 
     /// Creates a disk.
@@ -352,6 +361,23 @@ public struct StorageConfig: Sendable, Hashable, Codable {
         self.path = path
         self.isReadOnly = isReadOnly
         self.serial = serial
+    }
+}
+
+/// A disk that holds all layers of an image.
+public struct MergedDisk: Sendable, Hashable {
+    /// What a binding names it by: ``MergedRecord/id``.
+    public var id: Digest
+    /// How it is attached: serial `merged`, read-only.
+    public var storage: StorageConfig
+    /// The size in bytes.
+    public var bytes: UInt64
+
+    /// Creates a value.
+    public init(id: Digest, storage: StorageConfig, bytes: UInt64) {
+        self.id = id
+        self.storage = storage
+        self.bytes = bytes
     }
 }
 

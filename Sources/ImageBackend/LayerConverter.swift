@@ -168,7 +168,14 @@ extension LayerKey {
     /// files below by UUID and inode, and the inodes are others.
     func imageUUID(remadeFor kernel: GuestKernel?) -> [UInt8] {
         let name = kernel.map { "slipway:\(self):\($0)" } ?? "slipway:\(self)"
-        var bytes = Array(Digest.sha256(of: Array(name.utf8)).bytes.prefix(16))
+        return Digest.sha256(of: Array(name.utf8)).uuid
+    }
+}
+
+extension Digest {
+    /// A UUID made of the first bytes (RFC 9562, version 8).
+    var uuid: [UInt8] {
+        var bytes = Array(self.bytes.prefix(16))
         bytes[6] = bytes[6] & 0x0F | 0x80
         bytes[8] = bytes[8] & 0x3F | 0x80
         return bytes

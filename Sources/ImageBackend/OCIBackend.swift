@@ -15,6 +15,7 @@ public final class OCIBackend: Images {
     let layerSlots: LayerSlots
     let space: SpaceLedger
     let fetches = SharedWork<Digest, FetchedLayer>()
+    let merges = SharedWork<Digest, MergedRecord>()
 
     /// Creates a backend over a store.
     public init(config: Config, store: Store, logger: Logger) {

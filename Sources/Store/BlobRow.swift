@@ -78,6 +78,11 @@ extension StoreLayout {
         for (name, size) in record.bootFiles {
             files.append((bootDirectory(record.key).appending(name), size))
         }
+        return try defect(of: files)
+    }
+
+    /// The first of these files that is missing, no regular file or of another size, in words.
+    func defect(of files: [(FilePath, UInt64)]) throws(FileError) -> String? {
         for (path, size) in files {
             guard let status = try FileStatus.of(path) else { return "\(path) is missing" }
             guard status.kind == .regular else { return "\(path) is no regular file" }

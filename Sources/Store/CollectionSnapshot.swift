@@ -39,9 +39,21 @@ public struct CollectionSnapshot: Sendable, Hashable {
         public var leases: [String]
     }
 
+    /// A merged disk and what needs it.
+    public struct Merged: Sendable, Hashable, Codable {
+        /// Its identity.
+        public var id: Digest
+        /// Bytes of the EROFS image.
+        public var bytes: UInt64
+        /// When it was last made or asked for, on the store's clock.
+        public var usedAt: StoreTime
+        /// VMs bound to it, sorted.
+        public var vms: [String]
+    }
+
     /// A file or folder of the store that has no row.
     public struct Orphan: Sendable, Hashable, Codable {
-        /// What it is: `blob`, `sidecar`, `boot`, `image`, `temp`, `trash`.
+        /// What it is: `blob`, `sidecar`, `boot`, `image`, `merged`, `merged-sidecar`, `temp`, `trash`.
         public var kind: String
         /// Where it is.
         public var path: FilePath
@@ -55,6 +67,8 @@ public struct CollectionSnapshot: Sendable, Hashable {
     public var images: [Image]
     /// Every blob, sorted by key.
     public var blobs: [Blob]
+    /// Every merged disk, sorted by identity.
+    public var merged: [Merged]
     /// Every VM's layers, by name.
     public var vms: [String: [LayerKey]]
     /// What ``Store/collectOrphans(partialTTL:)`` would remove now, as far as a reader can tell.
@@ -82,6 +96,7 @@ extension Store {
                 now: try clock.now(db),
                 images: images,
                 blobs: try CollectionSnapshot.blobs(db, images: images, vms: vms, temp: layout.temp),
+                merged: try CollectionSnapshot.merged(db),
                 vms: vms,
                 orphans: try orphans.compactMap { try $0.snapshot(layout) }
             )
@@ -104,6 +119,18 @@ extension CollectionSnapshot {
                 boundVMs: vms[hex] ?? [],
                 unpinnedAt: try $0.optionalTime("unpinned_at"),
                 layers: layers[hex] ?? []
+            )
+        }
+    }
+
+    fileprivate static func merged(_ db: Database) throws -> [Merged] {
+        try Row.fetchAll(db, sql: "SELECT id, size, used_at FROM merged ORDER BY id").map {
+            let id = try $0.digest("id")
+            return Merged(
+                id: id,
+                bytes: try $0.bytes("size"),
+                usedAt: try $0.time("used_at"),
+                vms: try MergedRow.vms(db, id)
             )
         }
     }

@@ -39,6 +39,9 @@ struct IndexRebuild {
             case .sidecar:
                 guard let key = file.key else { continue }
                 if let sidecar = try read(BlobSidecar.self, file.path) { try add(sidecar, key, file.path) }
+            case .mergedSidecar:
+                guard let id = file.digest else { continue }
+                if let sidecar = try read(MergedSidecar.self, file.path) { try add(sidecar, id, file.path) }
             case .image:
                 guard let document = try read(ImageDocument.self, file.path) else { continue }
                 if document.record.digest == file.digest {
@@ -81,6 +84,14 @@ struct IndexRebuild {
         report.blobs += 1
     }
 
+    /// A merged disk that cannot be taken over is made anew when it is needed.
+    private func add(_ sidecar: MergedSidecar, _ id: Digest, _ path: FilePath) throws {
+        guard sidecar.schema <= MergedSidecar.schema, sidecar.record.id == id,
+            try layout.defect(of: sidecar.record) == nil
+        else { return }
+        try MergedRow.put(db, sidecar.record, at: now)
+    }
+
     private mutating func add(_ documents: [ImageDocument]) throws {
         var complete: [ImageDocument] = []
         for document in documents {
@@ -96,7 +107,7 @@ struct IndexRebuild {
             try claim.make(db)
         }
         for vm in complete.flatMap(\.vms) {
-            do { try vm.put(db, layout) } catch let error as StoreError {
+            do { try vm.put(db, layout, isRebuilding: true) } catch let error as StoreError {
                 report.problems.append(error.message)
                 continue
             }

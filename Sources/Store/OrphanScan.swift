@@ -8,7 +8,8 @@ import SystemPackage
 /// Names that the store never makes are left alone: they are somebody else's.
 struct FoundFile: Sendable {
     enum Kind: String, Sendable {
-        case blob, sidecar, boot, image
+        case blob, sidecar, boot, image, merged
+        case mergedSidecar = "merged-sidecar"
         /// A document that was being written when its writer died.
         case unfinished
         /// A workspace's folder, and what lies in the trash.
@@ -23,6 +24,7 @@ struct FoundFile: Sendable {
     /// Whether the row is there that this file belongs to.
     func hasRow(_ db: Database) throws -> Bool {
         if let key { return try BlobRow.exists(db, key) }
+        if let digest, kind != .image { return try MergedRow.exists(db, digest) }
         if let digest {
             return try Bool.fetchOne(
                 db,
@@ -57,7 +59,7 @@ enum OrphanScan {
         return found
     }
 
-    /// Blobs, sidecars, boot folders and documents.
+    /// Blobs, sidecars, boot folders, documents and merged disks.
     static func content(in layout: StoreLayout) throws(FileError) -> [FoundFile] {
         var found: [FoundFile] = []
         for shard in try shards(in: layout.blobs) {
@@ -73,6 +75,10 @@ enum OrphanScan {
         }
         for name in try Directory.names(in: layout.images) {
             found += file(layout.images.appending(name), name, [("json", .image)])
+        }
+        for name in try Directory.names(in: layout.merged) {
+            let kinds: [(String, FoundFile.Kind)] = [("erofs", .merged), ("json", .mergedSidecar)]
+            found += file(layout.merged.appending(name), name, kinds)
         }
         return found
     }
@@ -90,7 +96,7 @@ enum OrphanScan {
             return [FoundFile(kind: .unfinished, path: path)]
         }
         guard let kind = kinds.first(where: { $0.extension == name.extension })?.kind else { return [] }
-        if kind == .image {
+        if [.image, .merged, .mergedSidecar].contains(kind) {
             return Digest(hex: name.stem).map { [FoundFile(kind: kind, path: path, digest: $0)] } ?? []
         }
         return LayerKey(name.stem).map { [FoundFile(kind: kind, path: path, key: $0)] } ?? []

@@ -317,6 +317,8 @@ public struct VMRecord: Hashable, Sendable, Codable {
     public var image: Digest
     /// The layers it is bound to, bottom first.
     public var keys: [LayerKey]
+    /// The merged disk that it boots from, by ``MergedRecord/id``; nil for one that has a disk for each layer.
+    public var merged: Digest?
     /// Since when the request is gone, on the store's clock.
     public var absentSince: StoreTime?
     /// Since when it is retired, on the store's clock.
@@ -330,6 +332,7 @@ public struct VMRecord: Hashable, Sendable, Codable {
         reference: String,
         image: Digest,
         keys: [LayerKey],
+        merged: Digest? = nil,
         absentSince: StoreTime? = nil,
         retiredAt: StoreTime? = nil
     ) {
@@ -339,6 +342,7 @@ public struct VMRecord: Hashable, Sendable, Codable {
         self.reference = reference
         self.image = image
         self.keys = keys
+        self.merged = merged
         self.absentSince = absentSince
         self.retiredAt = retiredAt
     }

@@ -137,6 +137,17 @@ enum Schema {
         """,
         // Records say what a layer leaves open, which nothing written before does.
         "UPDATE blobs SET record = json_remove(record, '$.impliedDirectories')",
+        // A binding names the merged disk that it uses. The disk may be missing: it is made anew.
+        """
+        CREATE TABLE merged (
+            id TEXT PRIMARY KEY,
+            size INTEGER NOT NULL,
+            record TEXT NOT NULL,
+            used_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        ALTER TABLE vms ADD COLUMN merged TEXT;
+        CREATE INDEX vms_by_merged ON vms (merged) WHERE merged IS NOT NULL;
+        """,
     ]
 
     /// Brings the index to today's version, in a transaction that reads the version itself: of two processes that

@@ -137,6 +137,29 @@ extension Store {
     }
 }
 
+/// A file of a workspace that is about to become part of the store.
+enum PendingFile {
+    /// Writes a file of the workspace and makes its content durable; its name becomes so where it is moved to.
+    static func write(_ bytes: [UInt8], to path: FilePath) throws {
+        try Directory.unlink(path)
+        let file = try File(path, .writeOnly, options: [.create, .exclusiveCreate], permissions: .content)
+        try bytes.withUnsafeBytes { try file.writeAll($0) }
+        try file.setPermissions(.content)
+        try file.synchronize()
+    }
+
+    /// Checks a file against its record, gives it its final mode and makes its content durable.
+    static func seal(_ path: FilePath, size: UInt64) throws {
+        let file = try File.regular(path)
+        let actual = try file.status().size
+        guard actual == size else {
+            throw StoreError(.invalidFile, "\(path) has \(actual) bytes, its record says \(size)")
+        }
+        try file.setPermissions(.content)
+        try file.synchronize()
+    }
+}
+
 /// A blob's files in the workspace, synchronised and ready to move.
 struct PendingBlob: Sendable {
     private let key: LayerKey
@@ -159,7 +182,7 @@ struct PendingBlob: Sendable {
         let bootFiles = record.bootFiles
         self.bootDirectory = bootFiles.isEmpty ? nil : bootDirectory
 
-        try Self.seal(file, size: record.size)
+        try PendingFile.seal(file, size: record.size)
         for (name, size) in bootFiles {
             guard let bootDirectory else {
                 throw StoreError(
@@ -170,14 +193,14 @@ struct PendingBlob: Sendable {
             guard let component = FilePath.Component(name), component.kind == .regular else {
                 throw StoreError(.invalidFile, "'\(name)' is no name for a boot file")
             }
-            try Self.seal(bootDirectory.appending(component), size: size)
+            try PendingFile.seal(bootDirectory.appending(component), size: size)
         }
         if let bootDirectory, !bootFiles.isEmpty { try Directory.synchronize(bootDirectory) }
         let document = BlobSidecar(
             record: record,
             compressed: compressed.map { $0 == record.key.diffID ? [] : [$0] } ?? []
         )
-        try Self.write(try JSON.encode(document, pretty: true), to: sidecar)
+        try PendingFile.write(try JSON.encode(document, pretty: true), to: sidecar)
 
         for place in [layout.blob(key), layout.bootDirectory(key)] {
             let folder = place.removingLastComponent()
@@ -187,30 +210,13 @@ struct PendingBlob: Sendable {
         }
     }
 
-    /// Writes a file of the workspace and makes its content durable; its name becomes so where it is moved to.
-    private static func write(_ bytes: [UInt8], to path: FilePath) throws {
-        try Directory.unlink(path)
-        let file = try File(path, .writeOnly, options: [.create, .exclusiveCreate], permissions: .content)
-        try bytes.withUnsafeBytes { try file.writeAll($0) }
-        try file.setPermissions(.content)
-        try file.synchronize()
-    }
-
-    private static func seal(_ path: FilePath, size: UInt64) throws {
-        let file = try File.regular(path)
-        let actual = try file.status().size
-        guard actual == size else {
-            throw StoreError(.invalidFile, "\(path) has \(actual) bytes, its record says \(size)")
-        }
-        try file.setPermissions(.content)
-        try file.synchronize()
-    }
-
     /// Moves everything to its place and makes the names durable. Under the write lock; the image goes last. What
     /// lies there has no row, or a row whose files are damaged.
     func move(_ layout: StoreLayout) throws(FileError) {
         let boot = layout.bootDirectory(key)
-        if try FileStatus.of(boot) != nil { _ = try Trash.move(boot, to: layout.trash, as: .boot, key: key) }
+        if try FileStatus.of(boot) != nil {
+            _ = try Trash.move(boot, to: layout.trash, as: .boot, id: key.description)
+        }
         if let bootDirectory {
             try Directory.rename(bootDirectory, to: boot)
             try Directory.synchronize(boot.removingLastComponent())

@@ -61,7 +61,7 @@ extension Store {
     }
 
     /// Runs a transaction that moves things to the trash; when it fails, what it moved is put back.
-    private func recoveringTrash<Success: Sendable>(
+    func recoveringTrash<Success: Sendable>(
         _ body: () async throws -> Success
     ) async throws -> Success {
         do { return try await body() } catch {
@@ -101,7 +101,7 @@ private struct BlobRemoval: Sendable {
                 """,
             arguments: ["key": key.description, "time": committedBefore?.nanoseconds ?? .max]
         )
-        guard let row, try !Self.isLocked(layout.blob(key)) else { return nil }
+        guard let row, try !layout.isLockedDisk(layout.blob(key)) else { return nil }
         self.key = key
         bytes = try row.bytes("bytes")
         var trashed: [FilePath] = []
@@ -110,7 +110,7 @@ private struct BlobRemoval: Sendable {
             (layout.bootDirectory(key), .boot),
         ]
         for (path, kind) in files where try FileStatus.of(path) != nil {
-            trashed.append(try Trash.move(path, to: layout.trash, as: kind, key: key))
+            trashed.append(try Trash.move(path, to: layout.trash, as: kind, id: key.description))
         }
         self.trashed = trashed
         try db.execute(sql: "DELETE FROM blobs WHERE key = ?", arguments: [key.description])
@@ -122,9 +122,11 @@ private struct BlobRemoval: Sendable {
             arguments: ["id": key.diffID.hex]
         )
     }
+}
 
-    /// Whether a hypervisor has it attached: Cloud Hypervisor locks its disks (OFD locks, shared for read-only).
-    private static func isLocked(_ path: FilePath) throws(FileError) -> Bool {
+extension StoreLayout {
+    /// Whether a hypervisor has a disk attached: Cloud Hypervisor locks its disks (OFD locks, shared for read-only).
+    func isLockedDisk(_ path: FilePath) throws(FileError) -> Bool {
         do {
             return try File(path, .readOnly, options: .noFollow).isLockedByAnother()
         } catch  where error.errno == .noSuchFileOrDirectory {

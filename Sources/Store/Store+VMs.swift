@@ -16,7 +16,8 @@ extension Store {
 
     /// Binds a VM, or updates its binding: image and blobs must be there, in the same transaction.
     ///
-    /// - Throws: ``StoreError`` `notFound` for the image, `missingBlob` for a layer.
+    /// - Throws: ``StoreError`` `notFound` for the image, `missingBlob` for a layer, or for a merged disk that it was not
+    ///   bound to before.
     public func setVM(_ record: VMRecord) async throws {
         let layout = layout
         try await index.write { db in
@@ -90,8 +91,25 @@ extension VMRecord {
                 reference: try $0.text("reference"),
                 image: try $0.digest("image"),
                 keys: keys[name] ?? [],
+                merged: try $0.optionalDigest("merged"),
                 absentSince: try $0.optionalTime("absent_since"),
                 retiredAt: try $0.optionalTime("retired_at")
+            )
+        }
+    }
+
+    /// A VM that is bound to a merged disk keeps it, whatever has happened to its file since: it is made anew.
+    private func requireMergedDisk(_ db: Database, _ layout: StoreLayout) throws {
+        guard let merged else { return }
+        let isBound = try Bool.fetchOne(
+            db,
+            sql: "SELECT EXISTS (SELECT 1 FROM vms WHERE name = ? AND merged = ?)",
+            arguments: [name, merged.hex]
+        )
+        guard try isBound == true || layout.intactMergedDisk(db, merged) != nil else {
+            throw StoreError(
+                .missingBlob,
+                "cannot bind the VM \(name): the merged disk \(merged.hex) is not there any more; it is made anew"
             )
         }
     }
@@ -102,7 +120,9 @@ extension VMRecord {
     }
 
     /// Writes the rows after checking that everything they name is there.
-    func put(_ db: Database, _ layout: StoreLayout) throws {
+    ///
+    /// - Parameter isRebuilding: whether the index is made anew, which does not need a merged disk to be there.
+    func put(_ db: Database, _ layout: StoreLayout, isRebuilding: Bool = false) throws {
         let isThere = try Bool.fetchOne(
             db,
             sql: "SELECT EXISTS (SELECT 1 FROM images WHERE digest = ?)",
@@ -123,16 +143,17 @@ extension VMRecord {
                 "cannot bind the VM \(name): the layer \(key) of \(image) is missing; import it again"
             )
         }
+        if !isRebuilding { try requireMergedDisk(db, layout) }
         try db.execute(
             sql: """
-                INSERT INTO vms VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO vms VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET request = excluded.request,
                     request_digest = excluded.request_digest, reference = excluded.reference, image = excluded.image,
-                    absent_since = excluded.absent_since, retired_at = excluded.retired_at
+                    absent_since = excluded.absent_since, retired_at = excluded.retired_at, merged = excluded.merged
                 """,
             arguments: [
                 name, request, requestDigest.hex, reference, image.hex, absentSince?.nanoseconds,
-                retiredAt?.nanoseconds,
+                retiredAt?.nanoseconds, merged?.hex,
             ]
         )
         try db.execute(sql: "DELETE FROM vm_layers WHERE vm = ?", arguments: [name])

@@ -42,6 +42,12 @@ public struct StoreLayout: Sendable, Hashable {
         boot.appending(String(key.description.prefix(2))).appending(key.description)
     }
 
+    /// A merged disk: the EROFS image.
+    public func mergedDisk(_ id: Digest) -> FilePath { merged.appending("\(id.hex).erofs") }
+
+    /// What is needed to rebuild the index's row of a merged disk, as JSON.
+    public func mergedSidecar(_ id: Digest) -> FilePath { merged.appending("\(id.hex).json") }
+
     /// An image's manifest, config, references, pins and bindings, as JSON.
     public func image(_ digest: Digest) -> FilePath { images.appending("\(digest.hex).json") }
 }

@@ -1,13 +1,17 @@
 import GRDB
 import Host
+import OCI
 import SystemPackage
 
 /// The folder that things pass through on their way out. A name there tells what it was:
-/// `<kind>~<key>~<random>`; it goes back to its place if the row that it belongs to survived.
+/// `<kind>~<id>~<random>`; it goes back to its place if the row that it belongs to survived.
 enum Trash {
     enum Kind: String {
         /// A layer's EROFS image, its sidecar, its folder of boot files.
         case blob, sidecar, boot
+        /// A merged disk, its sidecar.
+        case merged
+        case mergedSidecar = "merged-sidecar"
         /// Never goes back.
         case refuse
     }
@@ -17,10 +21,10 @@ enum Trash {
         _ path: FilePath,
         to trash: FilePath,
         as kind: Kind,
-        key: LayerKey? = nil
+        id: String = ""
     ) throws(FileError) -> FilePath {
         let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
-        let target = trash.appending("\(kind.rawValue)~\(key?.description ?? "")~\(unique)")
+        let target = trash.appending("\(kind.rawValue)~\(id)~\(unique)")
         try Directory.rename(path, to: target)
         return target
     }
@@ -31,8 +35,8 @@ enum Trash {
         var refuse: [FilePath] = []
         for name in try Directory.names(in: layout.trash) {
             let path = layout.trash.appending(name)
-            guard let (kind, key) = parse(name.string), let place = layout.place(of: kind, key),
-                try BlobRow.exists(db, key), try FileStatus.of(place) == nil
+            guard let owner = owner(name.string), let place = owner.place(layout), try owner.hasRow(db),
+                try FileStatus.of(place) == nil
             else {
                 refuse.append(path)
                 continue
@@ -54,22 +58,34 @@ enum Trash {
         }
     }
 
-    private static func parse(_ name: String) -> (Kind, LayerKey)? {
+    private static func owner(_ name: String) -> Owner? {
         let parts = name.split(separator: "~", omittingEmptySubsequences: false)
-        guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])),
-            let key = LayerKey(String(parts[1]))
-        else { return nil }
-        return (kind, key)
+        guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])) else { return nil }
+        return Owner(kind: kind, id: String(parts[1]))
     }
-}
 
-extension StoreLayout {
-    fileprivate func place(of kind: Trash.Kind, _ key: LayerKey) -> FilePath? {
-        switch kind {
-        case .blob: blob(key)
-        case .sidecar: blobSidecar(key)
-        case .boot: bootDirectory(key)
-        case .refuse: nil
+    /// What something in the trash belonged to.
+    private struct Owner {
+        let kind: Kind
+        let id: String
+
+        func place(_ layout: StoreLayout) -> FilePath? {
+            switch kind {
+            case .blob: LayerKey(id).map(layout.blob)
+            case .sidecar: LayerKey(id).map(layout.blobSidecar)
+            case .boot: LayerKey(id).map(layout.bootDirectory)
+            case .merged: Digest(hex: id).map(layout.mergedDisk)
+            case .mergedSidecar: Digest(hex: id).map(layout.mergedSidecar)
+            case .refuse: nil
+            }
+        }
+
+        func hasRow(_ db: Database) throws -> Bool {
+            switch kind {
+            case .blob, .sidecar, .boot: try LayerKey(id).map { try BlobRow.exists(db, $0) } ?? false
+            case .merged, .mergedSidecar: try Digest(hex: id).map { try MergedRow.exists(db, $0) } ?? false
+            case .refuse: false
+            }
         }
     }
 }

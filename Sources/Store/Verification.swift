@@ -33,6 +33,20 @@ public struct BlobProblem: Sendable, Hashable, Codable {
     public var vms: [String]
 }
 
+/// A merged disk that is not what its record says.
+public struct MergedProblem: Sendable, Hashable, Codable {
+    /// The disk.
+    public var id: Digest
+    /// Its EROFS image.
+    public var path: FilePath
+    /// What is wrong.
+    public var kind: BlobProblem.Kind
+    /// The same in words, naming the file.
+    public var message: String
+    /// VMs bound to it, sorted.
+    public var vms: [String]
+}
+
 /// A look at a blob's content beyond its digest.
 public struct BlobExamination: Sendable {
     /// What is wrong where it finds fault.
@@ -103,19 +117,10 @@ extension Store {
         progress: @escaping @Sendable (UInt64) -> Void
     ) async throws -> BlobProblem? {
         let layout = layout
-        var finding = try await onThread(named: "verify-blob") { cancellation in
-            try BlobCheck(layout: layout, record: record).run(cancellation, progress: progress)
+        let check = FileCheck(path: layout.blob(record.key), sha256: record.sha256) {
+            () throws(FileError) in try layout.defect(of: record)
         }
-        for examination in examinations where finding == nil {
-            do {
-                finding = try await examination.examine(layout.blob(record.key)).map {
-                    (examination.kind, $0)
-                }
-            } catch let error as FileError {
-                finding = (.unreadable, error.description)
-            }
-        }
-        guard let finding else { return nil }
+        guard let finding = try await find(check, examinations, progress) else { return nil }
         return try await index.read { db in
             // Collected or repaired since the list was read: not this blob's problem.
             guard try BlobRow.fetch(db, record.key) == record else { return nil }
@@ -140,23 +145,109 @@ extension Store {
     }
 }
 
-/// The look at one blob's files.
-private struct BlobCheck {
-    let layout: StoreLayout
-    let record: BlobRecord
+extension Store {
+    /// Reads every merged disk and compares it with its record, as
+    /// ``verifyBlobs(examinations:progress:)`` does blobs.
+    public func verifyMergedDisks(
+        examinations: [BlobExamination] = [],
+        progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
+    ) async throws -> [MergedProblem] {
+        let records = try await index.read { db in try MergedRow.fetchAll(db) }
+        let total = records.reduce(0) { $0 + $1.size }
+        var done: UInt64 = 0
+        var problems: [MergedProblem] = []
+        for record in records {
+            let before = done
+            let problem = try await check(record, examinations) { progress(before + $0, total) }
+            if let problem { problems.append(problem) }
+            done += record.size
+            progress(done, total)
+        }
+        return problems
+    }
+
+    /// Removes a merged disk that ``verifyMergedDisks(examinations:progress:)`` found damaged, and nothing of a sound
+    /// one: it is made anew when it is needed. A hypervisor that has the file open goes on with the old one.
+    ///
+    /// - Returns: whether it was damaged.
+    public func discardDamagedMergedDisk(
+        _ id: Digest,
+        examinations: [BlobExamination] = []
+    ) async throws -> Bool {
+        guard let record = try await index.read({ db in try MergedRow.fetch(db, id) }),
+            try await check(record, examinations, progress: { _ in }) != nil
+        else { return false }
+        let layout = layout
+        return try await index.write { db in
+            // Another process may have repaired it meanwhile.
+            guard try MergedRow.fetch(db, id) == record else { return false }
+            try Directory.unlink(layout.mergedDisk(id))
+            try Directory.unlink(layout.mergedSidecar(id))
+            try MergedRow.delete(db, id)
+            return true
+        }
+    }
+
+    private func check(
+        _ record: MergedRecord,
+        _ examinations: [BlobExamination],
+        progress: @escaping @Sendable (UInt64) -> Void
+    ) async throws -> MergedProblem? {
+        let layout = layout
+        let path = layout.mergedDisk(record.id)
+        let check = FileCheck(path: path, sha256: record.sha256) {
+            () throws(FileError) in try layout.defect(of: record)
+        }
+        guard let finding = try await find(check, examinations, progress) else { return nil }
+        return try await index.read { db in
+            // Collected or made anew since the list was read.
+            guard try MergedRow.fetch(db, record.id) == record else { return nil }
+            return MergedProblem(
+                id: record.id,
+                path: path,
+                kind: finding.kind,
+                message: finding.message,
+                vms: try MergedRow.vms(db, record.id)
+            )
+        }
+    }
+
+    /// What is wrong with a file: by its record, then by further looks.
+    private func find(
+        _ check: FileCheck,
+        _ examinations: [BlobExamination],
+        _ progress: @escaping @Sendable (UInt64) -> Void
+    ) async throws -> (kind: BlobProblem.Kind, message: String)? {
+        var finding = try await onThread(named: "verify-blob") { cancellation in
+            try check.run(cancellation, progress: progress)
+        }
+        for examination in examinations where finding == nil {
+            do {
+                finding = try await examination.examine(check.path).map { (examination.kind, $0) }
+            } catch let error as FileError {
+                finding = (.unreadable, error.description)
+            }
+        }
+        return finding
+    }
+}
+
+/// The look at one file of the store, and at those that belong to it.
+private struct FileCheck: Sendable {
+    let path: FilePath
+    let sha256: Digest
+    /// What is wrong as far as sizes tell.
+    let defect: @Sendable () throws(FileError) -> String?
 
     func run(
         _ cancellation: Cancellation,
         progress: (UInt64) -> Void
     ) throws -> (kind: BlobProblem.Kind, message: String)? {
-        let path = layout.blob(record.key)
         do {
-            if let defect = try layout.defect(of: record) { return (.files, defect) }
+            if let defect = try defect() { return (.files, defect) }
             let digest = try hash(path, cancellation, progress)
-            guard digest == record.sha256 else {
-                return (
-                    .digest, "\(path) has the SHA-256 \(digest.hex), its record says \(record.sha256.hex)"
-                )
+            guard digest == sha256 else {
+                return (.digest, "\(path) has the SHA-256 \(digest.hex), its record says \(sha256.hex)")
             }
             return nil
         } catch let error as FileError {

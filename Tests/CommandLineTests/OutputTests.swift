@@ -115,7 +115,10 @@ struct OutputTests {
         let tar = try program.folder.write(Program.layer, to: "layer.tar")
         #expect(try await program.run("image", "import", "web", tar.string).status == 0)
         let sound = try await program.run("store", "verify", "--deep", "--fsck")
-        #expect(sound.status == 0 && sound.output == "Every blob is as it was written.\n", "\(sound.errors)")
+        #expect(
+            sound.status == 0 && sound.output == "Every blob and merged disk is as it was written.\n",
+            "\(sound.errors)"
+        )
         let layers = try await program.json("image", "inspect", "web")["layers"]
         let path = FilePath(try #require(layers?[0]?["path"]?.string))
         let file = try File(path, .readWrite)

@@ -208,6 +208,10 @@ final class StubImages: Images {
     func delete(_ queries: [String]) async throws(ImageError) -> [String] { [] }
     func config(_ vms: [VMImage]) async throws(ImageError) -> [VMConfiguration] { [] }
     var gcModule: any Module { NoModule() }
+    func mergedDisk(of image: Digest, keys: [LayerKey]) async throws(ImageError) -> MergedDisk {
+        throw ImageError(.unsupported, "no merging here")
+    }
+    func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk? { nil }
     func registerGC(_ orchestrator: Orchestrator) async {}
 
     private struct NoModule: Module {

@@ -109,8 +109,8 @@ struct CollectionTests {
     func putBack() async throws {
         let image = try await fixture.image("i", ["a"])
         let key = StoreFixture.key("a")
-        _ = try Trash.move(layout.blob(key), to: layout.trash, as: .blob, key: key)
-        _ = try Trash.move(layout.blobSidecar(key), to: layout.trash, as: .sidecar, key: key)
+        _ = try Trash.move(layout.blob(key), to: layout.trash, as: .blob, id: key.description)
+        _ = try Trash.move(layout.blobSidecar(key), to: layout.trash, as: .sidecar, id: key.description)
         try StoreFixture.write([1], to: layout.trash.appending("blob~\(StoreFixture.key("x"))~1"))
         try StoreFixture.write([1], to: layout.trash.appending("whatever"))
         #expect(try await store.blob(key, leasedBy: nil) == nil)
@@ -125,7 +125,7 @@ struct CollectionTests {
     func healsOnLookup() async throws {
         try await fixture.image("i", ["a"])
         let key = StoreFixture.key("a")
-        _ = try Trash.move(layout.blob(key), to: layout.trash, as: .blob, key: key)
+        _ = try Trash.move(layout.blob(key), to: layout.trash, as: .blob, id: key.description)
         let workspace = try await store.openWorkspace("import")
         #expect(try await store.blob(key, leasedBy: workspace) != nil)
     }

@@ -86,7 +86,7 @@ struct IndexTests {
                 "INSERT INTO image_aliases SELECT digest, digest, 'manifest' FROM images",
                 "INSERT INTO claims SELECT 'localhost/' || sequence, 'hand', digest, 0, sequence FROM images",
                 "INSERT INTO pins SELECT 'hand', digest FROM images",
-                "INSERT INTO vms SELECT 'vm-' || sequence, 'r', digest, 'x', digest, NULL, NULL FROM images",
+                "INSERT INTO vms SELECT 'vm-' || sequence, 'r', digest, 'x', digest, NULL, NULL, NULL FROM images",
                 "INSERT INTO vm_layers SELECT 'vm-' || sequence, 0, digest FROM images",
                 """
                 INSERT INTO sources

@@ -14,6 +14,8 @@ func expectInvariants(
     let store = try Store(layout: layout)
     let problems = try await store.verifyBlobs()
     #expect(problems.isEmpty, "\(label): rows without sound files", sourceLocation: sourceLocation)
+    let merged = try await store.verifyMergedDisks()
+    #expect(merged.isEmpty, "\(label): merged disks", sourceLocation: sourceLocation)
     for image in try await store.images() {
         for layer in image.record.layers {
             let blob = try await store.blob(layer.key, leasedBy: nil)

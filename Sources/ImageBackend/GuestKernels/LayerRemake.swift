@@ -51,8 +51,11 @@ struct LayerRemake: Sendable {
 
 extension OCIBackend.Config {
     /// Whether a blob needs a newer Linux than the guests have.
-    func isBeyondGuests(_ record: BlobRecord) -> Bool {
+    func isBeyondGuests(_ record: BlobRecord) -> Bool { isBeyondGuests(record.minimumGuestKernel) }
+
+    /// Whether a release, as a record has it, is newer than what the guests have.
+    func isBeyondGuests(_ kernel: String) -> Bool {
         // What cannot be read was written by a slipway that knows releases this one does not.
-        GuestKernel(record.minimumGuestKernel).map { $0 > guestKernel } ?? true
+        GuestKernel(kernel).map { $0 > guestKernel } ?? true
     }
 }

@@ -164,7 +164,7 @@ struct LayerFinisher: Sendable {
     // MARK: Committing
 
     private func commit(_ form: Form, at position: Int) async throws -> BlobRecord {
-        try await backend.checkBeforeCommit(form.image, of: form.record.key)
+        try await backend.checkBeforeCommit(form.image, of: "layer \(form.record.key)")
         let bootFolder = workspace.path.appending("boot\(position)")
         let unfinished = form.record
         let image = form.image

@@ -136,12 +136,7 @@ extension ImageFiles {
     private func entries(of folder: MergedView.Folder) throws -> [Entry] {
         switch content {
         case .merged(let view):
-            return try view.names(in: folder).map { listed in
-                guard listed.place.inode.kind == .directory else {
-                    return Entry(name: listed.name, place: .other(listed.place))
-                }
-                return Entry(name: listed.name, place: try view.entry(named: listed.name[...], of: folder))
-            }
+            return try view.entries(of: folder).map { Entry(name: $0.name, place: $0.entry) }
         case .single(let image, let layer):
             return try image.entries(of: folder.places[0].inode).map {
                 Entry(name: $0.name, place: place(try image.inode($0.nid), layer))

@@ -98,7 +98,7 @@ extension LayerFetch {
             let finisher = LayerFinisher(backend, workspace: workspace)
             _ = try await finisher.layer(at: 0) { .converted(result, image: image) }
         case .native(let record, let image, let boot):
-            try await backend.checkBeforeCommit(image, of: record.key)
+            try await backend.checkBeforeCommit(image, of: "layer \(record.key)")
             _ = try await store.commitBlob(
                 record,
                 file: image,

@@ -18,7 +18,7 @@ struct GCCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Show why an image or layer is kept, or that nothing keeps it.",
+            "Show why an image, layer or merged disk is kept, or that nothing keeps it.",
             valueName: "digest"
         )
     )
@@ -59,8 +59,15 @@ struct GCCommand: AsyncParsableCommand {
             for blob in snapshot.blobs where blob.key.description.hasPrefix(hex) {
                 chains.append(Explanation(blob: blob))
             }
+            for merged in snapshot.merged where merged.id.hex.hasPrefix(hex) {
+                chains.append(
+                    Explanation(merged: merged, now: snapshot.now, ttl: world.settings.gc.unpinnedTTL)
+                )
+            }
         }
-        guard !chains.isEmpty else { throw Failure(.notFound, "there is no image or layer '\(query)'") }
+        guard !chains.isEmpty else {
+            throw Failure(.notFound, "there is no image, layer or merged disk '\(query)'")
+        }
         if options.output == .json {
             return try StandardOutput.write(json: ["schema": 1, "found": .encoding(chains)])
         }
@@ -84,9 +91,18 @@ private struct Explanation: Encodable {
         id = image.digest.description
         keptBy = image.pins.map { "the pin of \($0)" } + image.boundVMs.map { "the VM \($0)" }
         guard keptBy.isEmpty, let since = image.unpinnedAt else { return }
-        let left = since + ttl - now
-        verdict =
-            left > .zero
+        verdict = Self.verdict(left: since + ttl - now)
+    }
+
+    init(merged: CollectionSnapshot.Merged, now: StoreTime, ttl: Duration) {
+        kind = "merged"
+        id = merged.id.hex
+        keptBy = merged.vms.map { "the VM \($0)" }
+        if keptBy.isEmpty { verdict = Self.verdict(left: merged.usedAt + ttl - now) }
+    }
+
+    private static func verdict(left: Duration) -> String {
+        left > .zero
             ? "nothing needs it; it is collected in \(DurationText.text(.seconds(left.components.seconds)))"
             : "nothing needs it; the next collection takes it"
     }

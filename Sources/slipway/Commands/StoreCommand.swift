@@ -16,10 +16,10 @@ struct StoreCommand: AsyncParsableCommand {
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "verify",
-            abstract: "Read every blob and compare it with its record.",
+            abstract: "Read every blob and every merged disk and compare it with its record.",
             discussion: """
-                With --deep every blob is also read as a kernel would read it, and all that is compressed in it is \
-                expanded; with --fsck the installed fsck.erofs does so. The exit code is 3 if a blob is damaged.
+                With --deep every one of them is also read as a kernel would read it, and all that is compressed in it is \
+                expanded; with --fsck the installed fsck.erofs does so. The exit code is 3 if one is damaged.
                 """
         )
 
@@ -29,7 +29,12 @@ struct StoreCommand: AsyncParsableCommand {
         @Flag(help: "Have fsck.erofs check every blob too.")
         var fsck = false
 
-        @Flag(help: "Remove the files of damaged blobs: importing their images again makes them anew.")
+        @Flag(
+            help: """
+                Remove the files of damaged ones: importing their images again makes blobs anew; merged disks are made \
+                anew when they are needed.
+                """
+        )
         var repair = false
 
         @OptionGroup var options: GlobalOptions
@@ -46,14 +51,19 @@ struct StoreCommand: AsyncParsableCommand {
             let problems = try await world.store.verifyBlobs(examinations: examinations) {
                 progress.report(read: $0, of: $1)
             }
+            let merged = try await world.store.verifyMergedDisks(examinations: examinations) {
+                progress.report(read: $0, of: $1)
+            }
             progress.clear()
             if options.output == .json {
-                try StandardOutput.write(json: ["schema": 1, "problems": .encoding(problems)])
-            } else if problems.isEmpty {
-                StandardOutput.write("Every blob is as it was written.\n")
+                try StandardOutput.write(
+                    json: ["schema": 1, "problems": .encoding(problems), "merged": .encoding(merged)]
+                )
+            } else if problems.isEmpty && merged.isEmpty {
+                StandardOutput.write("Every blob and merged disk is as it was written.\n")
             } else {
                 var table = Table(
-                    .text("LAYER"),
+                    .text("LAYER OR DISK"),
                     .text("PROBLEM"),
                     .number("IMAGES"),
                     .number("VMS"),
@@ -68,6 +78,15 @@ struct StoreCommand: AsyncParsableCommand {
                         problem.message
                     )
                 }
+                for problem in merged {
+                    table.add(
+                        problem.id.short,
+                        problem.kind.rawValue,
+                        "",
+                        "\(problem.vms.count)",
+                        problem.message
+                    )
+                }
                 StandardOutput.write(table.text)
             }
             if repair {
@@ -75,8 +94,15 @@ struct StoreCommand: AsyncParsableCommand {
                 where try await world.store.discardDamagedBlob(problem.key, examinations: examinations) {
                     StandardError.write("removed \(problem.path); import its image again\n")
                 }
+                for problem in merged
+                where try await world.store.discardDamagedMergedDisk(
+                    problem.id,
+                    examinations: examinations
+                ) {
+                    StandardError.write("removed \(problem.path); it is made anew when it is needed\n")
+                }
             }
-            guard problems.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
+            guard problems.isEmpty, merged.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
         }
     }
 

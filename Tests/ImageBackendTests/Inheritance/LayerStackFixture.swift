@@ -32,8 +32,23 @@ struct LayerStackFixture {
         self.image = image
     }
 
-    /// What a guest sees that has the layers and nothing else; every layer is checked first, by fsck.erofs and by us.
+    /// What a guest sees that has the layers and nothing else, and what one sees that has the merged disk; every disk is
+    /// checked first, by fsck.erofs and by us.
     func guest(_ body: (FilePath) async throws -> Void) async throws {
+        try await layers(body)
+        try await merged(body)
+    }
+
+    private func merged(_ body: (FilePath) async throws -> Void) async throws {
+        let disk = try await test.backend.mergedDisk(of: image.digest, keys: image.layers.map(\.key))
+        try await check("fsck.erofs", [disk.storage.path.string])
+        _ = try ImageCheck().check(File.regular(disk.storage.path))
+        let mount = try await KernelMount.erofs(disk.storage.path)
+        try await body(mount.path)
+        withExtendedLifetime(mount) {}
+    }
+
+    private func layers(_ body: (FilePath) async throws -> Void) async throws {
         var mounts: [KernelMount] = []
         let configuration = try await test.backend.config([
             VMImage(name: "vm", selection: .query(image.digest.description))
@@ -53,7 +68,7 @@ struct LayerStackFixture {
     func differences(ignoring links: LinkComparison = .none) async throws -> [String] {
         let unpacked = try await Unpacked(image, in: test)
         var lines: [String] = []
-        try await guest { root in lines = try unpacked.differences(from: root, ignoring: links) }
+        try await guest { root in lines += try unpacked.differences(from: root, ignoring: links) }
         return lines
     }
 }

@@ -36,6 +36,10 @@ final class StubImages: Images {
 
     var type: String { "stub" }
     var gcModule: any Module { StubModule() }
+    func mergedDisk(of image: Digest, keys: [LayerKey]) async throws(ImageError) -> MergedDisk {
+        throw ImageError(.unsupported, "no merging here")
+    }
+    func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk? { nil }
     func registerGC(_ orchestrator: Orchestrator) async {}
     func list() async throws(ImageError) -> [Image] { [] }
     func delete(_ queries: [String]) async throws(ImageError) -> [String] { [] }
