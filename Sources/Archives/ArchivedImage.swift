@@ -28,6 +28,8 @@ public struct ArchivedLayer: Sendable, Hashable {
     public let diffID: Digest
     /// What the manifest says it is; nil in a docker-archive.
     public let mediaType: MediaType?
+    /// What the manifest notes beside it; nil in a docker-archive.
+    public let annotations: [String: String]?
     /// The name in the archive.
     public let path: String
     /// Where in the file it begins.

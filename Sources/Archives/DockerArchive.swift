@@ -106,6 +106,7 @@ struct DockerArchive {
                     digest: digest,
                     diffID: diffID,
                     mediaType: nil,
+                    annotations: nil,
                     path: path,
                     offset: member.offset,
                     size: member.size

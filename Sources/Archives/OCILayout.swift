@@ -141,6 +141,7 @@ struct OCILayout {
             digest: descriptor.digest,
             diffID: diffID,
             mediaType: type,
+            annotations: descriptor.annotations,
             path: path,
             offset: member.offset,
             size: member.size

@@ -80,7 +80,7 @@ package struct LayerConverter {
             let plain = DecompressingSource(
                 raw,
                 name: name,
-                limits: DecompressionLimits(outputBytes: limits.unpackedBytes),
+                limits: limits.decompression,
                 isDigesting: checkedDigest == nil
             )
             let ahead = ReadAheadSource(plain, name: name, cancellation: cancellation)

@@ -16,12 +16,29 @@ struct LayerInput: Sendable {
     /// The digest that the uncompressed tar has to have; nil where nobody promised one.
     var diffID: Digest?
 
+    /// What the bytes are.
+    var kind = Kind.tar
+
+    /// What a layer's bytes are.
+    enum Kind: Sendable {
+        /// A tar, compressed or not.
+        case tar
+        /// An EROFS image, compressed or not; `diffID` is its digest.
+        case erofs(hasOpaqueRoot: Bool)
+    }
+
     /// Where a layer's bytes are.
     enum Bytes: Sendable {
         /// A file of their own.
         case file(File)
         /// A member of an archive of images.
         case member(ArchivedLayer, of: ImageArchive)
+    }
+
+    /// The layer as a native one; nil for a tar.
+    func native(_ limits: LayerLimits) -> NativeLayer? {
+        guard case .erofs(let hasOpaqueRoot) = kind, let diffID else { return nil }
+        return NativeLayer(name: name, digest: diffID, hasOpaqueRoot: hasOpaqueRoot, limits: limits)
     }
 
     /// A stream of the bytes.
@@ -120,7 +137,9 @@ struct ImportPlan: Sendable {
                         bytes: .member(layer, of: archive),
                         size: layer.size,
                         digest: layer.digest,
-                        diffID: layer.diffID
+                        diffID: layer.diffID,
+                        kind: layer.mediaType?.isErofsLayer == true
+                            ? .erofs(hasOpaqueRoot: NativeAnnotation.hasOpaqueRoot(layer.annotations)) : .tar
                     )
                 }
             }
@@ -177,7 +196,7 @@ struct ImportPlan: Sendable {
 
 extension ImageError {
     /// Bytes that are not those that were promised.
-    fileprivate static func mismatch(_ name: String, _ actual: Digest, _ promised: Digest) -> ImageError {
+    static func mismatch(_ name: String, _ actual: Digest, _ promised: Digest) -> ImageError {
         ImageError(
             .digestMismatch,
             "\(name) has the digest \(actual), but \(promised) was promised for it; copy the file again or correct the "

@@ -52,7 +52,19 @@ extension OCIBackend {
         var bytes: ImportedLayer.Bytes?
         var bytesRead: UInt64 = 0
         var conversion: LayerConverter.Result?
-        let finished = try await finisher.layer(at: job.position) {
+        var isTaken = false
+        var finished = try await finisher.layer(at: job.position) {
+            if let native = job.input.native(configuration.limits) {
+                bytes = ImportedLayer.Bytes(
+                    digest: job.input.digest ?? native.digest,
+                    count: job.input.size,
+                    compression: .none
+                )
+                if let known = try await finisher.known(native) { return .stored(known) }
+                bytesRead = job.input.size
+                isTaken = true
+                return .stored(try await take(native, of: job, in: workspace, tracker: tracker))
+            }
             if let (known, its) = try await known(job.input, finisher) {
                 bytes = its
                 return .stored(known)
@@ -81,6 +93,7 @@ extension OCIBackend {
             }
             return .converted(result, image: image)
         }
+        if isTaken { finished.isNew = true }
         guard let bytes else {
             throw ImageError(.cancelled, "stopped before a layer was read", isTransient: true)
         }
@@ -90,6 +103,30 @@ extension OCIBackend {
             conversion: conversion,
             finished: finished
         )
+    }
+
+    /// Brings a native layer into the store as it is.
+    private func take(
+        _ native: NativeLayer,
+        of job: LayerJob,
+        in workspace: Workspace,
+        tracker: any Tracker
+    ) async throws -> BlobRecord {
+        let image = workspace.path.appending("layer\(job.position).erofs")
+        let boot = workspace.path.appending("boot\(job.position)")
+        let (record, digest) = try await slots.run {
+            try await onThread(named: "take-layer") { cancellation in
+                let source = DigestingSource(job.input.source(cancellation))
+                let record = try native.take(source, to: image, boot: boot, cancellation) { bytes in
+                    tracker.report(job.progress(bytes))
+                }
+                return (record, source.finish().digest)
+            }
+        }
+        if let promised = job.input.digest, promised != digest {
+            throw ImageError.mismatch(job.input.name, digest, promised)
+        }
+        return try await commit(native: record, image: image, boot: boot, compressed: digest, in: workspace)
     }
 
     /// A layer that the store has, if the input says which layer it is: its bytes are not read then. What an archive of
@@ -146,15 +183,7 @@ extension OCIBackend {
                 isVouchedFor: job.input.digest != nil || job.input.diffID != nil,
                 to: image
             ) { bytes in
-                tracker.report(
-                    ProgressEvent(
-                        phase: .layer,
-                        layer: job.position,
-                        layers: job.count,
-                        bytes: bytes,
-                        total: job.input.size
-                    )
-                )
+                tracker.report(job.progress(bytes))
             }
             try job.input.check(conversion)
             return conversion
@@ -167,4 +196,9 @@ private struct LayerJob: Sendable {
     var input: LayerInput
     var position: Int
     var count: Int
+
+    /// So many bytes of it were read.
+    func progress(_ bytes: UInt64) -> ProgressEvent {
+        ProgressEvent(phase: .layer, layer: position, layers: count, bytes: bytes, total: input.size)
+    }
 }

@@ -1,9 +1,10 @@
 public import OCI
 
 /// The key of a layer's blob: the layer's diffID, and for a layer that inherits folders from those below it, the
-/// SHA-256 of what it inherited. Written `<64 hex>` or `<64 hex>-<64 hex>`.
+/// SHA-256 of what it inherited; for one that came as an EROFS image, a fixed one. Written `<64 hex>` or
+/// `<64 hex>-<64 hex>`.
 public struct LayerKey: Hashable, Sendable {
-    /// SHA-256 of the uncompressed tar to the end of its stream.
+    /// SHA-256 of the uncompressed layer: of a tar to the end of its stream.
     public let diffID: Digest
     /// SHA-256 of what was inherited from the layers below, if anything was.
     public let inheritance: Digest?
@@ -13,6 +14,27 @@ public struct LayerKey: Hashable, Sendable {
         self.diffID = diffID
         self.inheritance = inheritance
     }
+}
+
+extension LayerKey {
+    /// The key of a layer that came as an EROFS image: the image's own digest, in a name space apart from that of tars.
+    ///
+    /// Nothing proves which tar such an image was made of, and the same bytes may read as a tar of other files. So it
+    /// never has a tar's key, and no tar has its: whoever brings either cannot choose what the other means.
+    ///
+    /// - Parameters:
+    ///   - image: SHA-256 of the uncompressed EROFS image.
+    ///   - hasOpaqueRoot: whether its descriptor says that nothing below it shows, which the image itself does not.
+    public init(native image: Digest, hasOpaqueRoot: Bool) {
+        self.init(diffID: image, inheritance: hasOpaqueRoot ? Self.nativeOpaque : Self.native)
+    }
+
+    /// Whether the layer came as an EROFS image.
+    public var isNative: Bool { inheritance == Self.native || inheritance == Self.nativeOpaque }
+
+    // No inheritance has these digests: the text of one begins otherwise.
+    private static let native = Digest.sha256(of: Array("slipway native layer 1\n".utf8))
+    private static let nativeOpaque = Digest.sha256(of: Array("slipway native layer 1\nopaque\n".utf8))
 }
 
 extension LayerKey: LosslessStringConvertible, Codable, Comparable {

@@ -29,7 +29,7 @@ extension Store {
         }
     }
 
-    /// Any intact blob of a layer, whatever it inherited, leased for the workspace: each holds all of the layer. The
+    /// Any intact blob of a layer that is a tar, whatever it inherited, leased for the workspace: each holds all of the layer. The
     /// plain one is preferred; nil where there is none.
     public func anyBlob(of diffID: Digest, leasedBy workspace: Workspace) async throws -> BlobRecord? {
         let layout = layout
@@ -39,7 +39,7 @@ extension Store {
                 sql: "SELECT key FROM blobs WHERE diff_id = ? ORDER BY key",
                 arguments: [diffID.hex]
             )
-            for key in keys.compactMap({ LayerKey($0) }) {
+            for key in keys.compactMap({ LayerKey($0) }) where !key.isNative {
                 guard let record = try layout.intactBlob(db, key) else { continue }
                 try BlobRow.lease(db, key, for: workspace)
                 return record

@@ -41,12 +41,19 @@ public struct ImageCheck: Sendable {
 
     /// Bounds beyond which an image is refused.
     public var limits: Limits
+    /// Says by its name whether an extended attribute may be there.
+    public var isAttributeAllowed: @Sendable ([UInt8]) -> Bool
     /// Looked at before each name and each cluster.
     public var cancellation: Cancellation?
 
     /// Creates a check.
-    public init(limits: Limits = Limits(), cancellation: Cancellation? = nil) {
+    public init(
+        limits: Limits = Limits(),
+        isAttributeAllowed: @escaping @Sendable ([UInt8]) -> Bool = { _ in true },
+        cancellation: Cancellation? = nil
+    ) {
         self.limits = limits
+        self.isAttributeAllowed = isAttributeAllowed
         self.cancellation = cancellation
     }
 

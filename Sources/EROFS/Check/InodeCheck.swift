@@ -19,7 +19,7 @@ struct InodeCheck: ~Copyable {
     init(_ image: ImageReader, _ check: ImageCheck) throws(EROFSError) {
         self.image = image
         self.check = check
-        xattrs = XattrCheck(image)
+        xattrs = XattrCheck(image, isAllowed: check.isAttributeAllowed)
         guard image.superblock.epoch.nanoseconds < 1_000_000_000 else {
             throw .corrupt("the superblock's time has \(image.superblock.epoch.nanoseconds) nanoseconds")
         }

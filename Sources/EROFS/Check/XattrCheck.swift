@@ -5,7 +5,12 @@ struct XattrCheck {
     /// Words of the shared area at which an attribute was found in order.
     private var sound = SparseBitmap()
 
-    init(_ image: ImageReader) { self.image = image }
+    private let isAllowed: @Sendable ([UInt8]) -> Bool
+
+    init(_ image: ImageReader, isAllowed: @escaping @Sendable ([UInt8]) -> Bool) {
+        self.image = image
+        self.isAllowed = isAllowed
+    }
 
     mutating func check(_ inode: Inode) throws(EROFSError) {
         guard inode.xattrSize > 0 else { return }
@@ -51,12 +56,19 @@ struct XattrCheck {
         }
         let length = Int(bytes[position])
         let valueSize = Int(bytes[position + 2]) | Int(bytes[position + 3]) << 8
-        let isNamed = bytes.withUnsafeBytes { bytes in
-            guard let suffix = bytes.slice(position + Format.xattrEntrySize, length) else { return false }
-            return XattrName.full(index: bytes[position + 1], suffix: suffix) != nil && !suffix.contains(0)
+        let name = bytes.withUnsafeBytes { bytes -> [UInt8]? in
+            guard let suffix = bytes.slice(position + Format.xattrEntrySize, length), !suffix.contains(0)
+            else { return nil }
+            return XattrName.full(index: bytes[position + 1], suffix: suffix)
         }
-        guard isNamed else {
+        guard let name else {
             throw .corrupt("inode \(inode.nid) has an extended attribute with an unknown or broken name")
+        }
+        guard isAllowed(name) else {
+            throw .unsupported(
+                "inode \(inode.nid) has the extended attribute \(String(decoding: name, as: UTF8.self)), "
+                    + "which an image may not bring"
+            )
         }
         return align(Format.xattrEntrySize + length + valueSize, to: 4)
     }

@@ -13,7 +13,7 @@ struct LayerRemake: Sendable {
     ///   - record: the blob's, whatever it inherited.
     ///   - image: the blob.
     ///   - target: the new image; nothing may lie there.
-    /// - Returns: the new image's record under the plain key, without what its boot files and digest are.
+    /// - Returns: the new image's record under the plain key, or that of a native layer, without what its boot files and digest are.
     func write(
         _ record: BlobRecord,
         from image: FilePath,
@@ -21,7 +21,7 @@ struct LayerRemake: Sendable {
         _ cancellation: Cancellation
     ) throws -> BlobRecord {
         var record = record
-        record.key = LayerKey(diffID: record.key.diffID)
+        if !record.key.isNative { record.key = LayerKey(diffID: record.key.diffID) }
         let source = try ImageReader(
             file: File.regular(image),
             extended: record.open?.plainSize ?? record.size

@@ -39,9 +39,14 @@ struct LayerFinisher: Sendable {
         self.workspace = workspace
     }
 
-    /// Any blob of a layer, leased: with it the layer need not be fetched nor converted.
+    /// Any blob of a layer that is a tar, leased: with it the layer need not be fetched nor converted.
     func known(_ diffID: Digest) async throws -> BlobRecord? {
         try await store.anyBlob(of: diffID, leasedBy: workspace)
+    }
+
+    /// The blob of a native layer, leased.
+    func known(_ layer: NativeLayer) async throws -> BlobRecord? {
+        try await store.blob(layer.key, leasedBy: workspace)
     }
 
     /// Obtains a layer and finishes it. To be called once for each position of the image, for all at the same time:

@@ -56,7 +56,7 @@ final class ImagePull: Sendable {
         var source: FetchedLayer?
         let finished = try await finisher.layer(at: position) {
             while true {
-                if let known = try await finisher.known(layer.diffID) {
+                if let known = try await known(layer, finisher) {
                     progress.finish(layer: position)
                     return .stored(known)
                 }
@@ -76,6 +76,13 @@ final class ImagePull: Sendable {
             conversion: source?.conversion,
             bytesFetched: source?.bytesFetched ?? 0
         )
+    }
+
+    private func known(_ layer: RemoteLayer, _ finisher: LayerFinisher) async throws -> BlobRecord? {
+        if let native = layer.native(name: "", backend.configuration.limits) {
+            return try await finisher.known(native)
+        }
+        return try await finisher.known(layer.diffID)
     }
 
     /// Fetches a layer, unless another pull of this process is at it: then its work is waited for.

@@ -66,27 +66,15 @@ extension LayerFetch {
 
     /// Takes an EROFS image as it is, after a check: a guest's kernel is going to trust it.
     func take(
+        _ native: NativeLayer,
         _ download: BlobDownload,
         to output: FilePath,
         progress: @escaping @Sendable (UInt64) -> Void
     ) async throws -> Form {
-        let (configuration, name, diffID) = (configuration, name, layer.diffID)
         let boot = output.removingLastComponent().appending("boot")
-        let (digest, record) = try await reading(download) { cancellation in
-            let image = try File(output, .readWrite, options: [.create, .exclusiveCreate])
-            let plain = DigestingSource(
-                DecompressingSource(
-                    download,
-                    name: name,
-                    limits: DecompressionLimits(outputBytes: configuration.limits.unpackedBytes)
-                )
-            )
-            try Self.copy(plain, to: image, cancellation, progress)
-            let (digest, size) = plain.finish()
-            let native = NativeLayer(image: image, size: size, limits: configuration.limits)
-            return (digest, try native.record(diffID: diffID, boot: boot, cancellation))
+        let record = try await reading(download) { cancellation in
+            try native.take(download, to: output, boot: boot, cancellation, progress: progress)
         }
-        try check(digest)
         return .native(record, image: output, boot: boot)
     }
 
@@ -98,12 +86,11 @@ extension LayerFetch {
             let finisher = LayerFinisher(backend, workspace: workspace)
             _ = try await finisher.layer(at: 0) { .converted(result, image: image) }
         case .native(let record, let image, let boot):
-            try await backend.checkBeforeCommit(image, of: "layer \(record.key)")
-            _ = try await store.commitBlob(
-                record,
-                file: image,
-                bootDirectory: try FileStatus.of(boot) == nil ? nil : boot,
-                compressed: layer.descriptor.digest == layer.diffID ? nil : layer.descriptor.digest,
+            _ = try await backend.commit(
+                native: record,
+                image: image,
+                boot: boot,
+                compressed: layer.descriptor.digest,
                 in: workspace
             )
         }
@@ -134,25 +121,6 @@ extension LayerFetch {
         } catch {
             if let failure = download.failure { throw ImageError(failure) }
             throw error
-        }
-    }
-
-    private static func copy(
-        _ source: any ByteSource,
-        to file: File,
-        _ cancellation: Cancellation,
-        _ progress: (UInt64) -> Void
-    ) throws {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        defer { buffer.deallocate() }
-        var done: UInt64 = 0
-        while true {
-            try cancellation.check()
-            let count = try source.read(into: buffer)
-            if count == 0 { return }
-            try file.writeAll(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-            done += UInt64(count)
-            progress(done)
         }
     }
 }

@@ -37,15 +37,23 @@ struct LayerFetch: Sendable {
         let workspace = try await store.openWorkspace("layer")
         while true {
             // Who had the right before may have brought the layer into the store.
-            if try await store.anyBlob(of: layer.diffID, leasedBy: workspace) != nil {
+            if try await isStored(workspace) {
                 return FetchedLayer(conversion: nil, bytesFetched: 0, image: nil, workspace: workspace)
             }
             if let partial = try await store.lockPartial(layer.descriptor.digest) {
-                if try await store.anyBlob(of: layer.diffID, leasedBy: workspace) != nil { continue }
+                if try await isStored(workspace) { continue }
                 return try await fetch(into: partial, workspace, progress)
             }
             try await Task.sleep(for: Self.pollInterval)
         }
+    }
+
+    /// Whether the layer is in the store; it is leased then.
+    private func isStored(_ workspace: Workspace) async throws -> Bool {
+        if let native = layer.native(name: name, configuration.limits) {
+            return try await store.blob(native.key, leasedBy: workspace) != nil
+        }
+        return try await store.anyBlob(of: layer.diffID, leasedBy: workspace) != nil
     }
 
     private func fetch(
@@ -58,9 +66,10 @@ struct LayerFetch: Sendable {
             let download = try await begin(partial)
             do {
                 let form =
-                    switch layer.kind {
-                    case .tar: try await convert(download, to: image, progress: progress)
-                    case .erofs: try await take(download, to: image, progress: progress)
+                    if let native = layer.native(name: name, configuration.limits) {
+                        try await take(native, download, to: image, progress: progress)
+                    } else {
+                        try await convert(download, to: image, progress: progress)
                     }
                 let isStored = try await commit(form, workspace)
                 if isStored { try partial.remove() }
@@ -81,5 +90,18 @@ struct LayerFetch: Sendable {
                 try Directory.unlink(image)
             }
         }
+    }
+}
+
+extension RemoteLayer {
+    /// The layer as a native one; nil for a tar.
+    func native(name: String, _ limits: LayerLimits) -> NativeLayer? {
+        guard case .erofs = kind else { return nil }
+        return NativeLayer(
+            name: name,
+            digest: diffID,
+            hasOpaqueRoot: NativeAnnotation.hasOpaqueRoot(descriptor.annotations),
+            limits: limits
+        )
     }
 }
