@@ -124,6 +124,28 @@ public struct TarWriter {
     /// The largest number in an octal field that ends with a NUL.
     private static func largest(_ width: Int) -> UInt64 { 1 << (3 * UInt64(width - 1)) - 1 }
 
+    /// The header of a file with a short name, owners and times of 0, and of any size without an extended header.
+    static func memberHeader(_ path: [UInt8], size: UInt64) -> [UInt8] {
+        var block = header(of: TarEntry(path: path, kind: .regular, size: min(size, largest(12))), type: "0")
+        guard size > largest(12) else { return block }
+        // GNU tar's base 256: a bit that says so, then the number, big-endian.
+        block[124] = 0x80
+        for index in 0..<11 {
+            block[135 - index] = index < 8 ? UInt8(truncatingIfNeeded: size >> (8 * UInt64(index))) : 0
+        }
+        seal(&block)
+        return block
+    }
+
+    /// Puts the checksum in.
+    private static func seal(_ block: inout [UInt8]) {
+        for index in 148..<156 { block[index] = UInt8(ascii: " ") }
+        let digits = String(block.reduce(0) { $0 + UInt64($1) }, radix: 8)
+        let text = String(repeating: "0", count: 6 - digits.utf8.count) + digits
+        for (index, byte) in text.utf8.enumerated() { block[148 + index] = byte }
+        block[154] = 0
+    }
+
     /// The header block. What a record says instead is cut short or 0 here.
     private static func header(of entry: TarEntry, type: Character) -> [UInt8] {
         var block = [UInt8](repeating: 0, count: TarHeader.size)
@@ -144,16 +166,13 @@ public struct TarWriter {
         octal(UInt64(entry.groupID), 116, 8)
         octal(entry.kind == .regular ? entry.size : 0, 124, 12)
         octal(UInt64(max(0, entry.modifiedSeconds)), 136, 12)
-        put("        ".utf8, 148, 8)
         block[156] = type.asciiValue ?? 0
         put(entry.linkTarget, 157, 100)
         put("ustar\0".utf8, 257, 6)
         put("00".utf8, 263, 2)
         octal(UInt64(entry.deviceMajor), 329, 8)
         octal(UInt64(entry.deviceMinor), 337, 8)
-        octal(block.reduce(0) { $0 + UInt64($1) }, 148, 7)
-        block[154] = 0
-        block[155] = UInt8(ascii: " ")
+        seal(&block)
         return block
     }
 }

@@ -83,7 +83,7 @@ extension OCIBackend {
         }
     }
 
-    private static func candidates(_ query: String) throws(ImageError) -> [Reference] {
+    static func candidates(_ query: String) throws(ImageError) -> [Reference] {
         do {
             _ = try Reference(parsing: query)
         } catch {

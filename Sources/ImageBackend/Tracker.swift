@@ -4,10 +4,10 @@ public protocol Tracker: Sendable {
     func report(_ event: ProgressEvent)
 }
 
-/// A step of a pull or import.
+/// A step of a pull, import or save.
 public struct ProgressEvent: Sendable, Hashable {
     /// Where the work stands.
-    public enum Phase: String, Sendable, Codable { case pull, layer, commit, done }
+    public enum Phase: String, Sendable, Codable { case read, pull, layer, commit, save, done }
 
     /// Where the work stands.
     public var phase: Phase

@@ -15,7 +15,7 @@ enum Whiteout: Equatable {
         guard name.starts(with: Self.prefix) else { return nil }
         let hidden = name.dropFirst(Self.prefix.count)
         if hidden.starts(with: Self.prefix) {
-            self = hidden.elementsEqual(".wh..opq".utf8) ? .opaque : .bookkeeping
+            self = name.elementsEqual(Self.opaqueName) ? .opaque : .bookkeeping
         } else if hidden.isEmpty || hidden.elementsEqual(".".utf8) || hidden.elementsEqual("..".utf8) {
             self = .invalid
         } else {
@@ -23,7 +23,10 @@ enum Whiteout: Equatable {
         }
     }
 
-    private static let prefix = Array(".wh.".utf8)
+    /// What a whiteout's name begins with.
+    static let prefix = Array(".wh.".utf8)
+    /// The name that makes its folder opaque.
+    static let opaqueName = Array(".wh..wh..opq".utf8)
 }
 
 /// The extended attributes by which overlayfs knows what a layer hides (Documentation/filesystems/overlayfs.rst).

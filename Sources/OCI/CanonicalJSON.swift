@@ -7,6 +7,9 @@ public indirect enum CanonicalJSON: Hashable, Sendable {
     case string(String)
     /// An integer.
     case integer(Int64)
+    /// An integer with as many spaces before it as make a width: a document that holds it has its size before the number
+    /// is known.
+    case alignedInteger(Int64, width: Int)
     /// An array.
     case array([CanonicalJSON])
     /// An object.
@@ -23,6 +26,10 @@ public indirect enum CanonicalJSON: Hashable, Sendable {
         switch self {
         case .string(let text): Self.write(text, to: &output)
         case .integer(let value): output += String(value).utf8
+        case .alignedInteger(let value, let width):
+            let digits = String(value)
+            output += String(repeating: " ", count: max(0, width - digits.utf8.count)).utf8
+            output += digits.utf8
         case .array(let values):
             output.append(UInt8(ascii: "["))
             for (index, value) in values.enumerated() {

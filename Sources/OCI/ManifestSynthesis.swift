@@ -60,4 +60,34 @@ extension Manifest {
             "size": .integer(Int64(clamping: size)),
         ])
     }
+
+    /// The manifest in one spelling only: its config, layers and annotations.
+    ///
+    /// - Parameter isAligned: whether the layers' sizes are written with spaces before them, so that the manifest is as
+    ///   long whatever they are.
+    public func canonicalBytes(isAligned: Bool) -> [UInt8] {
+        // More digits than the size of any file has.
+        let width = 20
+        func json(_ descriptor: Descriptor, isAligned: Bool) -> CanonicalJSON {
+            let size = Int64(clamping: descriptor.size)
+            var members: [String: CanonicalJSON] = [
+                "mediaType": .string(descriptor.mediaType.rawValue),
+                "digest": .string(descriptor.digest.description),
+                "size": isAligned ? .alignedInteger(size, width: width) : .integer(size),
+            ]
+            members["annotations"] = descriptor.annotations.map(json)
+            return .object(members)
+        }
+        func json(_ annotations: [String: String]) -> CanonicalJSON {
+            .object(annotations.mapValues { .string($0) })
+        }
+        var members: [String: CanonicalJSON] = [
+            "schemaVersion": .integer(2),
+            "mediaType": .string(MediaType.ociManifest.rawValue),
+            "config": json(config, isAligned: false),
+            "layers": .array(layers.map { json($0, isAligned: isAligned) }),
+        ]
+        members["annotations"] = annotations.map(json)
+        return CanonicalJSON.object(members).bytes
+    }
 }

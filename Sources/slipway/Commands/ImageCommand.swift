@@ -10,10 +10,11 @@ import Store
 struct ImageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "image",
-        abstract: "Pull, import, list, inspect, look into, pin and delete images.",
+        abstract: "Pull, import, save, list, inspect, look into, pin and delete images.",
         discussion: "REF is a reference, a short name, a digest, or 12 or more hex digits of one.",
         subcommands: [
-            Pull.self, Import.self, List.self, Inspect.self, Files.self, Cat.self, Remove.self, Pin.self,
+            Pull.self, Import.self, Save.self, List.self, Inspect.self, Files.self, Cat.self, Remove.self,
+            Pin.self,
             Unpin.self,
         ]
     )

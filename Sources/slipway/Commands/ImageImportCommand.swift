@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import Glibc
 import Host
 import ImageBackend
 import Logging
@@ -13,7 +14,8 @@ extension ImageCommand {
             abstract: "Make an image of tar files and pin it by hand.",
             discussion: """
                 Several files are one layer each, bottom first; a single one that is an archive of images is its \
-                image under that name. Run by root, the files are opened before acting as the store's owner.
+                image under that name. - is standard input; what comes through a pipe is kept in the store's temporary \
+                folder while it is imported. Run by root, the files are opened before acting as the store's owner.
                 """
         )
 
@@ -22,7 +24,9 @@ extension ImageCommand {
         )
         var name: String
 
-        @Argument(help: ArgumentHelp("The tar files, bottom layer first.", valueName: "tar"))
+        @Argument(
+            help: ArgumentHelp("The tar files, bottom layer first; - is standard input.", valueName: "tar")
+        )
         var files: [String]
 
         @Option(
@@ -37,20 +41,35 @@ extension ImageCommand {
 
         func validate() throws {
             guard !files.isEmpty else { throw ValidationError("at least one tar file is needed") }
+            guard files.filter({ $0 == "-" }).count <= 1 else {
+                throw ValidationError("standard input can be read once only")
+            }
         }
 
         func run() async throws {
             let session = try Session(options)
-            let inputs = try files.map { path in
-                ImportRequest.Input.open(try File.regular(options.absolute(path)))
+            let opened = try files.map { path in
+                path == "-" ? Self.standardInput : try File.regular(options.absolute(path))
             }
             let world = try await session.open()
             let progress = ProgressLine()
             defer { progress.clear() }
+            var inputs: [ImportRequest.Input] = []
+            var spooled: SpooledInput?
+            for (path, file) in zip(files, opened) {
+                guard path == "-", try !file.isRegularFromItsStart else {
+                    inputs.append(.open(file))
+                    continue
+                }
+                let input = try await world.images.spool(file, tracker: progress)
+                inputs.append(.open(input.file))
+                spooled = input
+            }
             let image = try await world.images.import(
                 ImportRequest(name: name, inputs: inputs, select: select, source: .hand),
                 tracker: progress
             )
+            await spooled?.close()
             progress.clear()
             for warning in image.imported?.warnings ?? [] {
                 session.logger.warning("\(warning)", metadata: ["ref": "\(name)"])
@@ -58,6 +77,20 @@ extension ImageCommand {
             try AgentLock.requestPass(world.settings.paths.agentLock)
             if options.output == .json { return try StandardOutput.write(json: image) }
             StandardOutput.write("\(image.digest)\n")
+        }
+
+        private static var standardInput: File {
+            File(owning: FileDescriptor(rawValue: dup(STDIN_FILENO)), path: "standard input")
+        }
+    }
+}
+
+extension File {
+    /// Whether it can be read as if it had been opened by its name.
+    fileprivate var isRegularFromItsStart: Bool {
+        get throws {
+            guard try status().kind == .regular else { return false }
+            return lseek(descriptor.rawValue, 0, SEEK_CUR) == 0
         }
     }
 }

@@ -18,4 +18,19 @@ enum Ownership {
             )
         }
     }
+
+    /// Runs work as the user who started the program, such as putting a file where only that one may.
+    static func asCaller<Success>(_ work: () throws -> Success) throws -> Success {
+        let (user, group) = (geteuid(), getegid())
+        guard user != getuid() else { return try work() }
+        guard seteuid(getuid()) == 0, setegid(getgid()) == 0 else {
+            throw Failure("cannot act as user \(getuid()) again: \(Errno(rawValue: errno))")
+        }
+        defer {
+            // As root, which the caller is: the reverse of what has just succeeded.
+            _ = setegid(group)
+            _ = seteuid(user)
+        }
+        return try work()
+    }
 }

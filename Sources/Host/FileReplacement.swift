@@ -1,0 +1,52 @@
+import Glibc
+import Synchronization
+public import SystemPackage
+
+/// A file that is written beside its place and put there when it is complete: whoever looks sees the old content or the
+/// new, never a part. What is not committed goes with the value.
+public final class FileReplacement: Sendable {
+    /// The file that is written, open for reading and writing.
+    public let file: File
+    /// Where it will be.
+    public let path: FilePath
+
+    private let temporary: FilePath
+    private let isPending = Mutex(true)
+
+    /// Creates the file, under a name that begins with a dot, in the folder of `path`.
+    ///
+    /// - Throws: ``FileError``; `isDirectory` for a path that names a folder.
+    public init(_ path: FilePath, permissions: FilePermissions = FilePermissions(rawValue: 0o644))
+        throws(FileError)
+    {
+        guard let name = path.lastComponent, try FileStatus.of(path)?.kind != .directory else {
+            throw FileError("write", path, .isDirectory)
+        }
+        self.path = path
+        temporary = path.removingLastComponent().appending(
+            ".\(name.string).\(getpid()).\(UInt32.random(in: 0 ... .max)).tmp"
+        )
+        file = try File(
+            temporary,
+            .readWrite,
+            options: [.create, .exclusiveCreate],
+            permissions: permissions
+        )
+    }
+
+    deinit {
+        // Nobody is left to tell; the name says what it is.
+        if isPending.withLock({ $0 }) { _ = try? Directory.unlink(temporary) }
+    }
+
+    /// Makes the content durable. May take as long as the disk needs for it.
+    public func synchronize() throws(FileError) { try file.synchronize() }
+
+    /// Renames the file into its place and makes the name durable.
+    public func commit() throws(FileError) {
+        try Directory.rename(temporary, to: path)
+        isPending.withLock { $0 = false }
+        let folder = path.removingLastComponent()
+        try Directory.synchronize(folder.isEmpty ? "." : folder)
+    }
+}
