@@ -115,6 +115,12 @@ let package = Package(
                 swiftSettings: settings
             ),
             .executableTarget(
+                name: "layer-merge",
+                dependencies: ["Host", "EROFS", "ImageBackend", system],
+                path: "contrib/bench/LayerMerge",
+                swiftSettings: settings
+            ),
+            .executableTarget(
                 name: "image-check",
                 dependencies: ["EROFS", "Host", system],
                 path: "contrib/bench/ImageCheck",

@@ -28,6 +28,11 @@ final class ClusterReader {
     /// The cluster that holds a byte of the file.
     func cluster(at position: UInt64) throws(EROFSError) -> LocatedCluster { try index.cluster(at: position) }
 
+    /// Whether a cluster stands beside the index, in less than a block.
+    func isTail(_ cluster: LocatedCluster) -> Bool {
+        index.header.inlineSize > 0 && cluster.end == inode.size
+    }
+
     /// Fills the buffer from `offset` on; all of it lies within the file.
     func read(_ offset: UInt64, into target: UnsafeMutableRawBufferPointer) throws(EROFSError) {
         var done = 0

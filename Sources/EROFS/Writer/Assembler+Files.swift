@@ -14,7 +14,10 @@ extension Assembler {
         } else {
             throw .misuse("a segment of a file that was not begun")
         }
-        if part.isHole && part.mayShrink {
+        if let taken = part.taken {
+            guard part.mayShrink else { return try takeFlat(taken, file, &tree) }
+            try takeClusters(taken, &file)
+        } else if part.isHole && part.mayShrink {
             let zeros = try zeroSegment()
             try takeClusters(zeros.parts[0], zeros, &file)
         } else if part.isHole {
@@ -32,6 +35,11 @@ extension Assembler {
     /// A segment of the packed inode.
     func takePacked(_ part: Part, _ batch: Batch) throws(EROFSError) {
         var file = packed.take() ?? OpenFile(part, xattrs: [], xattrCount: 0)
+        if let taken = part.taken {
+            try takeClusters(taken, &file)
+            packed = file
+            return
+        }
         if file.index == nil { beginIndex(&file) }
         if part.isCompressed {
             try takeClusters(part, batch, &file)
@@ -168,8 +176,8 @@ extension Assembler {
     }
 
     /// The first compressed segment of a file; segments before it lie in the image as they are.
-    private func beginIndex(_ file: inout OpenFile) {
-        let isBig = (compression.clusterSize ?? 0) > Format.blockSize
+    func beginIndex(_ file: inout OpenFile, isBigCluster: Bool? = nil) {
+        let isBig = isBigCluster ?? ((compression.clusterSize ?? 0) > Format.blockSize)
         usedFeatures |=
             Format.IncompatibleFeature.zeroPadding | (isBig ? Format.IncompatibleFeature.bigCluster : 0)
         // Both forms of an inode put the index at the same place within 32 bytes.
@@ -182,7 +190,7 @@ extension Assembler {
     }
 
     /// Writes what there is of an index that has its place.
-    private func flushIndex(_ file: inout OpenFile) throws(EROFSError) {
+    func flushIndex(_ file: inout OpenFile) throws(EROFSError) {
         guard let reserved = file.reserved, let bytes = file.index?.takeEncoded(), !bytes.isEmpty else {
             return
         }
@@ -193,7 +201,7 @@ extension Assembler {
 
     // MARK: The inode of a file
 
-    private func fields(of file: OpenFile, _ layout: Format.Layout, union: UInt32) -> InodeFields {
+    func fields(of file: OpenFile, _ layout: Format.Layout, union: UInt32) -> InodeFields {
         InodeFields(
             kind: .regular,
             layout: layout,

@@ -10,6 +10,8 @@ final class Assembler {
     /// The number of the first inode; the others follow in the order of the tree.
     var firstNumber: UInt32 = 1
     var usedFeatures: UInt32 = 0
+    /// The blocks of the largest cluster that may be.
+    var largestCluster: UInt16
 
     let compression: Compression
     /// The file whose segments come.
@@ -22,6 +24,7 @@ final class Assembler {
     init(output: ImageOutput, options: WriterOptions) {
         self.output = output
         compression = options.effectiveCompression
+        largestCluster = UInt16((compression.clusterSize ?? Format.blockSize) / Format.blockSize)
         metadata = MetadataStream(stretchSize: options.metadataStretch)
     }
 

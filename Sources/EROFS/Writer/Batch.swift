@@ -35,6 +35,8 @@ struct Part {
     var isLast = true
     /// Whether it is a segment of the packed inode.
     var isPacked = false
+    /// The bytes where another image has them.
+    var taken: TakenSegment?
     /// Where the packed inode has the whole file.
     var fragment: UInt64?
     /// The largest tail of an uncompressed file that fits beside the inode; decided when the part was made.
@@ -60,6 +62,7 @@ final class Batch: @unchecked Sendable {
     /// on the number of threads.
     static let segmentSize = 1 << 21
     static let maximumParts = 4096
+    static let maximumTakenClusters = 1 << 15
 
     let input = UnsafeMutableRawBufferPointer.allocate(byteCount: segmentSize, alignment: 64)
     /// Compressed segments are smaller than their input, so its size and one cluster are enough.
@@ -67,6 +70,8 @@ final class Batch: @unchecked Sendable {
     var used = 0
     var parts: [Part] = []
     var clusters: [Cluster] = []
+    /// How many clusters of other images its parts take over.
+    var takenClusters = 0
     let done = Signal()
 
     deinit {
@@ -76,10 +81,13 @@ final class Batch: @unchecked Sendable {
 
     var room: Int { Self.segmentSize - used }
     var isEmpty: Bool { parts.isEmpty }
-    var isFull: Bool { room == 0 || parts.count >= Self.maximumParts }
+    var isFull: Bool {
+        room == 0 || parts.count >= Self.maximumParts || takenClusters >= Self.maximumTakenClusters
+    }
 
     func reset() {
         used = 0
+        takenClusters = 0
         parts.removeAll(keepingCapacity: true)
         clusters.removeAll(keepingCapacity: true)
     }

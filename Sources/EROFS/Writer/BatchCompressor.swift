@@ -47,7 +47,9 @@ final class BatchCompressor {
     }
 
     private static func mayShrink(_ part: Part) -> Bool {
-        guard part.kind == .regular, part.mayShrink, !part.isHole, part.length > 0 else { return false }
+        guard part.kind == .regular, part.mayShrink, !part.isHole, part.length > 0, part.taken == nil else {
+            return false
+        }
         return part.size > UInt64(part.inlineLimit) || (part.tailRoom > 0 && part.size >= leastSize)
     }
 

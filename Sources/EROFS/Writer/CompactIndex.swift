@@ -3,6 +3,8 @@
 /// The clusters of one pack have to lie one behind the other: those of one segment do, and a file's segments follow
 /// each other. Of the packed inode, whose segments lie between other data, they end where packs do.
 struct CompactIndex {
+    private static let largestDistance = UInt64(Format.blockCountFlag) - 1
+
     let isBigCluster: Bool
     /// The entries of packs that are complete, as they are stored.
     private(set) var encoded: [UInt8] = []
@@ -29,8 +31,9 @@ struct CompactIndex {
         var distance: UInt64 = 1
         while first + distance < next {
             var entry = IndexEntry(type: Format.ClusterType.continuation)
-            entry.back = UInt16(distance)
-            entry.forward = UInt16(next - first - distance)
+            // A larger distance has no room: it takes two hops.
+            entry.back = UInt16(min(distance, Self.largestDistance))
+            entry.forward = UInt16(min(next - first - distance, Self.largestDistance))
             if distance == 1 { entry.blocks = cluster.blocks }
             append(entry)
             distance += 1

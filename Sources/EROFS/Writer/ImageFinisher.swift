@@ -77,9 +77,7 @@ struct ImageFinisher {
         superblock.incompatibleFeatures = assembler.usedFeatures
         superblock.epoch = epoch
         superblock.uuid = options.uuid
-        superblock.clusterBlocks = UInt16(
-            (assembler.compression.clusterSize ?? Format.blockSize) / Format.blockSize
-        )
+        superblock.clusterBlocks = assembler.largestCluster
         return superblock
     }
 

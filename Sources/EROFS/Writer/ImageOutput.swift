@@ -5,11 +5,17 @@ import Host
 final class ImageOutput {
     private static let capacity = 1 << 20
 
+    /// Less than this is read and written with what is around it; more is copied by the kernel.
+    private static let leastCopy = 128 << 10
+
     private let file: File
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
     private var used = 0
     /// The file offset of the buffer's first byte.
     private var start: UInt64
+    /// What follows the buffer and is to be copied from another file: stretches that lie one behind the other there
+    /// become one.
+    private var pending: (source: File, range: Range<UInt64>)?
 
     init(file: File, at offset: UInt64) {
         self.file = file
@@ -19,9 +25,38 @@ final class ImageOutput {
     deinit { buffer.deallocate() }
 
     /// The file offset that the next byte gets.
-    var position: UInt64 { start + UInt64(used) }
+    var position: UInt64 { start + UInt64(used) + UInt64(pending?.range.count ?? 0) }
+
+    /// Appends whole blocks of another file.
+    func append(_ range: Range<UInt64>, of source: File) throws(EROFSError) {
+        if let last = pending, last.source === source, last.range.upperBound == range.lowerBound {
+            pending = (source, last.range.lowerBound..<range.upperBound)
+        } else {
+            try copyPending()
+            pending = (source, range)
+        }
+    }
+
+    /// Has what is to be copied in the buffer or in the file.
+    private func copyPending() throws(EROFSError) {
+        guard let (source, range) = pending else { return }
+        pending = nil
+        if range.count < Self.leastCopy {
+            if range.count > Self.capacity - used { try flush() }
+            try source.readFully(
+                UnsafeMutableRawBufferPointer(rebasing: buffer[used..<used + range.count]),
+                at: range.lowerBound
+            )
+            used += range.count
+        } else {
+            try flush()
+            do { try source.copy(range, to: file, at: start) } catch { throw .file(error) }
+            start += UInt64(range.count)
+        }
+    }
 
     func append(_ bytes: UnsafeRawBufferPointer) throws(EROFSError) {
+        try copyPending()
         if bytes.count > Self.capacity - used { try flush() }
         if bytes.count >= Self.capacity / 4 && used == 0 {
             try write(bytes, at: start)
@@ -34,6 +69,7 @@ final class ImageOutput {
 
     /// Appends zeros up to the next block.
     func padToBlock() throws(EROFSError) {
+        try copyPending()
         let end = align(position, to: UInt64(Format.blockSize))
         let count = Int(end - position)
         if count > Self.capacity - used { try flush() }
@@ -50,6 +86,7 @@ final class ImageOutput {
 
     /// Writes at any offset below the position, into the buffer where it is still there.
     func patch(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(EROFSError) {
+        try copyPending()
         if offset >= start {
             let inside = Int(offset - start)
             UnsafeMutableRawBufferPointer(rebasing: buffer[inside..<used]).copyMemory(from: bytes)
@@ -62,6 +99,7 @@ final class ImageOutput {
     }
 
     func flush() throws(EROFSError) {
+        try copyPending()
         guard used > 0 else { return }
         try write(UnsafeRawBufferPointer(rebasing: buffer[..<used]), at: start)
         start += UInt64(used)

@@ -47,7 +47,7 @@ extension ImageWriter {
         }
         var file = FileInProgress(template: template)
         file.isPacked =
-            options.packsFiles && template.mayShrink && size >= Self.leastPackedSize
+            options.packsFiles && !isTakingPacked && template.mayShrink && size >= Self.leastPackedSize
             && size <= options.packedFileSize
         openFile = file
         return node

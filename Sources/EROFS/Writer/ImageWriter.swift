@@ -25,6 +25,9 @@ public final class ImageWriter {
     /// The image that this one extends, if it does.
     let existing: ExistingImage?
     private var isFinished = false
+    /// Whether the packed inode is made of others', and how many bytes it has then.
+    var isTakingPacked = false
+    var packedEnd: UInt64 = 0
 
     /// Begins an image in an empty file that is open for reading and writing.
     ///

@@ -71,6 +71,7 @@ final class Pipeline {
 
     func close(_ part: Part, _ tree: inout Tree) throws(EROFSError) {
         current.parts.append(part)
+        current.takenClusters += part.taken?.clusters.count ?? 0
         if current.isFull { try submitCurrent(&tree) }
     }
 
@@ -80,6 +81,13 @@ final class Pipeline {
         try submitPacked(&tree)
         while !underWay.isEmpty { try takeFirst(&tree) }
         pool?.stop()
+    }
+
+    /// Makes sure that no file was packed, and so that the packed inode may be made of others'.
+    func endPacking() throws(EROFSError) {
+        if let size = packer?.size, size > 0 {
+            throw .misuse("packed files are taken over after others were packed")
+        }
     }
 
     /// The offset in the packed inode at which it has these bytes.

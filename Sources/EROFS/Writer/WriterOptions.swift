@@ -94,6 +94,9 @@ extension WriterOptions {
     /// Whether small files are packed together.
     var packsFiles: Bool { compression != .none && guestKernel >= .fragments && mayPack }
 
+    /// Whether there may be a packed inode made of others'.
+    var takesPackedFiles: Bool { guestKernel >= .fragments && mayPack }
+
     /// Whether uncompressed files may have holes.
     var hasChunks: Bool { guestKernel >= .chunks }
 }

@@ -1,12 +1,12 @@
-import EROFS
-import Host
+public import EROFS
+public import Host
 
 /// Writes what a guest sees of layers as one image: every name that no whiteout, opaque folder or upper layer hides,
 /// with the attributes that the topmost layer gives it, and without the marks that only overlayfs needs.
 ///
 /// Files come layer by layer, from the bottom up, in the order that each layer has them: so the blobs are read from
 /// front to back, and what a builder wrote together lies together. The same layers make the same bytes.
-struct LayerMerge {
+public struct LayerMerge {
     /// A name of the view, and the item of the folder that it lies in.
     private struct Item {
         let layer: UInt32
@@ -30,6 +30,32 @@ struct LayerMerge {
     private var names: [UInt8] = []
     /// The nodes of inodes with several names.
     private var nodes: [Origin: ImageWriter.Node] = [:]
+    /// Of each layer's packed inode, the bytes of files that show, and where they went.
+    private var packedFiles: [[Range<UInt64>]]
+    private var places: [PackedPlaces?] = []
+
+    /// Writes the image of finished layers, and finishes it.
+    ///
+    /// - Parameters:
+    ///   - layers: their images, bottom first, each with whether nothing below it shows.
+    ///   - file: an empty file, open for reading and writing.
+    /// - Throws: `EROFSError`: of the layers, which are not trusted, or of the writer.
+    public static func write(
+        _ layers: [(image: File, hasOpaqueRoot: Bool)],
+        to file: File,
+        options: WriterOptions
+    ) throws(EROFSError) -> EROFS.Summary {
+        var opened: [MergedView.Layer] = []
+        for layer in layers {
+            opened.append(
+                MergedView.Layer(
+                    image: try ImageReader(file: layer.image),
+                    hasOpaqueRoot: layer.hasOpaqueRoot
+                )
+            )
+        }
+        return try write(MergedView(layers: opened), to: file, options: options)
+    }
 
     /// Writes the image and finishes it.
     ///
@@ -46,6 +72,7 @@ struct LayerMerge {
             let (left, right) = (merge.items[left], merge.items[right])
             return (left.layer, left.number, left.nid) < (right.layer, right.number, right.nid)
         }
+        try merge.takePacked()
         for item in order { _ = try merge.add(item) }
         return try writer.finish()
     }
@@ -53,6 +80,7 @@ struct LayerMerge {
     private init(view: MergedView, writer: ImageWriter) {
         self.view = view
         self.writer = writer
+        packedFiles = Array(repeating: [], count: view.layers.count)
     }
 
     // MARK: Listing
@@ -75,7 +103,11 @@ struct LayerMerge {
             for (name, entry) in try view.entries(of: folder) {
                 switch entry {
                 case .nothing: continue
-                case .other(let place): append(name, place, in: item)
+                case .other(let place):
+                    append(name, place, in: item)
+                    if let range = try view.layers[place.layer].image.packedRange(of: place.inode) {
+                        packedFiles[place.layer].append(range)
+                    }
                 case .folder(let inner):
                     append(name, inner.places[0], in: item)
                     stack.append((inner, items.count - 1))
@@ -99,6 +131,13 @@ struct LayerMerge {
     }
 
     // MARK: Writing
+
+    private mutating func takePacked() throws(EROFSError) {
+        for (layer, needed) in zip(view.layers, packedFiles) {
+            places.append(try writer.takePacked(from: layer.image, needed: needed))
+        }
+        packedFiles = []
+    }
 
     /// Adds an item, after the folders that it lies in.
     private mutating func add(_ index: Int) throws(EROFSError) -> ImageWriter.Node {
@@ -157,6 +196,7 @@ struct LayerMerge {
                 in: folder,
                 takenFrom: inode,
                 of: image,
+                packed: places[Int(item.layer)],
                 attributes: attributes
             )
         }

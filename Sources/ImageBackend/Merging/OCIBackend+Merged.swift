@@ -91,14 +91,11 @@ extension OCIBackend {
         let record = try await slots.run {
             try await onThread(named: "merge") { cancellation in
                 let file = try File(target, .readWrite, options: [.create, .exclusiveCreate])
-                let view = MergedView(
-                    layers: try layers.map { layer in
-                        let blob = try File.regular(configuration.blobPath(layer.key))
-                        return .init(image: try ImageReader(file: blob), hasOpaqueRoot: layer.hasOpaqueRoot)
-                    }
-                )
+                let images = try layers.map { layer in
+                    (try File.regular(configuration.blobPath(layer.key)), layer.hasOpaqueRoot)
+                }
                 let summary = try LayerMerge.write(
-                    view,
+                    images,
                     to: file,
                     options: WriterOptions(
                         compression: configuration.compression,
