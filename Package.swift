@@ -91,8 +91,8 @@ let package = Package(
         + room(
             "Provisioning",
             [
-                "Host", "Documents", "OCI", "CloudHypervisor", "GarbageCollection", "Store", "ImageBackend",
-                "Snapshots", log, system,
+                "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "GarbageCollection", "Store",
+                "ImageBackend", "Snapshots", log, system,
             ]
         )
         + room(
@@ -164,6 +164,12 @@ let package = Package(
             .testTarget(
                 name: "CommandLineTests",
                 dependencies: ["slipway", "Documents", "TestSupport", "Host", system],
+                swiftSettings: settings
+            ),
+            // Boots what was rendered, in QEMU.
+            .testTarget(
+                name: "BootTests",
+                dependencies: ["slipway", "Documents", "TestSupport", "Host", "OCI", system, subprocess],
                 swiftSettings: settings
             ),
             .testTarget(

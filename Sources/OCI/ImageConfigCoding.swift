@@ -59,6 +59,15 @@ extension ImageConfig: Codable {
     }
 }
 
+extension ImageConfig.Execution {
+    /// Reads what a container of an image runs from the image's config, and nothing else of it.
+    public init(imageConfig json: [UInt8]) throws(MalformedDocument) {
+        struct Document: Decodable { var config: ImageConfig.Execution? }
+        self =
+            try MalformedDocument.decode(Document.self, kind: ImageConfig.kind, from: json).config ?? .init()
+    }
+}
+
 extension ImageConfig.Execution: Codable {
     private enum CodingKeys: String, CodingKey {
         case user = "User"

@@ -166,6 +166,39 @@ struct ConfigRendererTests {
     }
 
     @Test(
+        "has the disk slipway where the guest is to be told something: without an own kernel, or by the request"
+    )
+    func guestDisk() throws {
+        var other = self
+        other.settings.bootProfiles = [
+            "default": .init(kernel: "/host/vmlinuz", initramfs: "/host/initramfs")
+        ]
+        let expected: JSONValue = [
+            "id": "slipway", "path": "/srv/vms/web/slipway.erofs", "image_type": "Raw", "readonly": true,
+            "serial": "slipway",
+        ]
+        func disks(_ text: String, _ boot: BootConfig? = nil, layers: Int = 2) throws -> [JSONValue] {
+            try #require(try other.render(text, layers: layers, boot: boot)["disks"]?.array)
+        }
+        let own = BootConfig(kernelPath: "/b/vmlinuz", initrdPath: "/b/initrd")
+        #expect(try disks("")[2] == expected)
+        #expect(try disks("kernel: { profile: default }", own)[2] == expected)
+        #expect(try disks("hostname: web-1", own)[2] == expected)
+        #expect(try disks("nets: [{ ip: 10.0.0.2/24 }]", own)[2] == expected)
+        #expect(try disks("nets: [{}]", own).count == 3)
+        #expect(try disks("").last?["id"] == "cow")
+        // It takes a slot of segment 0 like any other.
+        for layers in [28, 29, 31, 127] {
+            let config = try other.render("vsock: { cid: 3 }", layers: layers, boot: nil)
+            let segments = Dictionary(grouping: try #require(config["disks"]?.array)) {
+                $0["pci_segment"]?.integer ?? 0
+            }
+            #expect(segments.values.allSatisfy { $0.count <= 31 })
+            #expect(Rules.check(config, version: .oldestSupported).isEmpty)
+        }
+    }
+
+    @Test(
         "spreads layers over PCI segments when segment 0 cannot take them all",
         arguments: [(1, 1), (28, 1), (29, 2), (31, 2), (32, 3), (62, 3), (127, 6)]
     )

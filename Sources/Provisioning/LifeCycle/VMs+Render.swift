@@ -11,7 +11,7 @@ extension FilePermissions {
 }
 
 extension VMs {
-    /// Binds a VM if it is not bound, makes its disk if it has none, and publishes its config, in this order: whoever
+    /// Binds a VM if it is not bound, makes its disks if it has none, and publishes its config, in this order: whoever
     /// sees the config finds all that it names. Nothing is bound that no config can be made for.
     func render(_ request: VMRequest, _ binding: VMRecord?, _ step: inout VMPlan.Step) async throws {
         guard let digest = step.requestDigest, let file = step.file else { return }
@@ -28,7 +28,12 @@ extension VMs {
         let vmFolder = settings.folder(of: request.name)
         try await prepareDisk(request, record, vmFolder)
         let permissions = settings.permissions
+        let guest = try ConfigRenderer(settings: settings, identity: identity()).guest(request, image)
+        let guestDisk = settings.guestDisk(of: request.name)
         let identity = try await onThread(named: "vm config") { _ in
+            if let guest {
+                try AtomicFile.write(try guest.diskImage(), to: guestDisk, permissions: permissions)
+            }
             try AtomicFile.write(config, to: vmFolder.config, permissions: permissions)
             return try FileStatus.of(vmFolder.config).map(FileIdentity.init)
         }

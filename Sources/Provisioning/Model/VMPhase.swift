@@ -40,6 +40,8 @@ public enum VMReason: String, Sendable, Hashable, Codable, CaseIterable {
     case requestUnreadable
     /// Another request names this VM too.
     case nameTaken
+    /// The image or its kernel cannot boot, and why is certain.
+    case bootInvalid
     /// The request names a boot profile that the settings do not have.
     case bootProfileUnknown
     /// The devices do not fit what a VM can have, or its command line or config are too long.
@@ -64,7 +66,8 @@ extension VMReason {
         case .imageMoved, .imageChanged, .diskUnbound, .running: .held
         case .requestGone: .retiring
         case .rendered: .ready
-        case .requestInvalid, .requestUnreadable, .nameTaken, .bootProfileUnknown, .limitExceeded,
+        case .requestInvalid, .requestUnreadable, .nameTaken, .bootInvalid, .bootProfileUnknown,
+            .limitExceeded,
             .configInvalid,
             .pathNotAllowed, .diskSizeChanged:
             .invalid

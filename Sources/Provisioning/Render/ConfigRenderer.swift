@@ -1,6 +1,7 @@
 import CloudHypervisor
 import Documents
 import ImageBackend
+import OCI
 import Snapshots
 import SystemPackage
 
@@ -28,11 +29,13 @@ struct ConfigRenderer {
         var config = try machine(request, image)
         // Devices that the patch adds take slots too, so it is applied before the disks are spread, and again over
         // the whole.
+        let hasGuestDisk = try guest(request, image) != nil
         let others =
-            SegmentPlan.devicesOnFirstSegment(of: try MergePatch.apply(request.patch, to: config.json)) + 1
+            SegmentPlan.devicesOnFirstSegment(of: try MergePatch.apply(request.patch, to: config.json))
+            + (hasGuestDisk ? 2 : 1)
         let segments = try SegmentPlan(layerCount: image.storage.count, others: others)
         config.platform.pciSegments = UInt16(segments.segments)
-        config.disks = disks(request, image, segments)
+        config.disks = disks(request, image, segments, hasGuestDisk: hasGuestDisk)
 
         let merged = try MergePatch.apply(request.patch, to: config.json)
         if let violation = Rules.check(merged, version: settings.hypervisorVersion).first {
@@ -46,6 +49,21 @@ struct ConfigRenderer {
             merged
         )
         return merged
+    }
+
+    /// What the disk `slipway` tells the guest; nil where there is no such disk: an image with its own kernel and
+    /// initramfs needs none unless the request says something of the guest.
+    func guest(_ request: VMRequest, _ image: VMConfiguration) throws(RequestFile.Problem) -> GuestConfig? {
+        let execution: ImageConfig.Execution
+        do { execution = try ImageConfig.Execution(imageConfig: Array(image.imageConfig.utf8)) } catch {
+            throw RequestFile.Problem(
+                reason: .bootInvalid,
+                message: "what \(request.image) runs cannot be told: \(error)"
+            )
+        }
+        let guest = try GuestConfig(request, execution, identity: identity)
+        let hasOwnKernel = request.kernelProfile == nil && image.boot != nil
+        return hasOwnKernel && !guest.isOfTheRequest ? nil : guest
     }
 
     /// Everything but the disks.
@@ -132,9 +150,12 @@ struct ConfigRenderer {
         }
     }
 
-    private func disks(_ request: VMRequest, _ image: VMConfiguration, _ segments: SegmentPlan) -> [VmConfig
-        .Disk]
-    {
+    private func disks(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        _ segments: SegmentPlan,
+        hasGuestDisk: Bool
+    ) -> [VmConfig.Disk] {
         var disks = zip(image.storage, segments.layers).map { layer, segment in
             var disk = VmConfig.Disk(
                 id: layer.serial,
@@ -144,6 +165,16 @@ struct ConfigRenderer {
             )
             disk.pciSegment = segment
             return disk
+        }
+        if hasGuestDisk {
+            disks.append(
+                VmConfig.Disk(
+                    id: GuestConfig.serial,
+                    path: settings.guestDisk(of: request.name).string,
+                    isReadOnly: true,
+                    serial: GuestConfig.serial
+                )
+            )
         }
         disks.append(
             VmConfig.Disk(
