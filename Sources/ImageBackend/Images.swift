@@ -38,11 +38,22 @@ public protocol Images: Sendable {
     /// The same disk if it is there, whole and within the guests' kernel; nothing is made.
     func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk?
 
+    /// What keeps a VM from booting with a kernel and an initramfs, or may: told by the files alone, before anyone tries.
+    func bootFindings(_ vm: VMConfiguration, boot: BootConfig) async throws(ImageError) -> [BootFinding]
+
     /// The module that collects this backend's garbage.
     var gcModule: any Module { get }
 
     /// Registers the module.
     func registerGC(_ orchestrator: Orchestrator) async
+}
+
+extension Images {
+    /// Nothing, in a backend that cannot tell.
+    public func bootFindings(
+        _ vm: VMConfiguration,
+        boot: BootConfig
+    ) async throws(ImageError) -> [BootFinding] { [] }
 }
 
 /// What to import and for whom.

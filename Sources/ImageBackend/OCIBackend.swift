@@ -16,6 +16,7 @@ public final class OCIBackend: Images {
     let space: SpaceLedger
     let fetches = SharedWork<Digest, FetchedLayer>()
     let merges = SharedWork<Digest, MergedRecord>()
+    let lint = BootFindings()
 
     /// Creates a backend over a store.
     public init(config: Config, store: Store, logger: Logger) {

@@ -34,8 +34,7 @@ struct Program {
     static var layer: [UInt8] {
         var tar = TarBuilder()
         tar.addDirectory("boot/")
-        tar.addFile("boot/vmlinuz-6.1.0-9-amd64", "kernel")
-        tar.addFile("boot/initrd.img-6.1.0-9-amd64", "initramfs")
+        tar.addBootFiles(version: "6.1.0-9-amd64")
         tar.addFile("motd", "hello\n")
         return tar.finish()
     }

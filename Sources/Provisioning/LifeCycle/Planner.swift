@@ -269,6 +269,7 @@ struct Planner {
         if step.action == .report, let old = machine?.status {
             var new = step.status(bound: bindings[step.name]?.image, isRunning: machine?.isRunning ?? false)
             new.configDigest = old.configDigest
+            new.warnings = old.warnings
             if new.saysTheSame(as: old) { return }
         }
         plan.steps.append(step)

@@ -46,6 +46,8 @@ public struct VMPlan: Sendable, Hashable, Codable {
         public var reference: String?
         /// The image that the reference means now.
         public var wanted: Digest?
+        /// What may keep it from booting; nil to leave what was said.
+        public var warnings: [String]?
         /// When something is due without anything changing, on the store's clock.
         public var due: StoreTime?
     }

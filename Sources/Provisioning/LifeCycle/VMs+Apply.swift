@@ -145,6 +145,7 @@ extension VMs {
         let vmFolder = settings.folder(of: step.name)
         var status = step.status(bound: bound, isRunning: try vmFolder.isRunning())
         status.configDigest = try configDigest ?? statuses[step.name]?.configDigest ?? vmFolder.configDigest()
+        status.warnings = step.warnings ?? statuses[step.name]?.warnings ?? []
         if let old = statuses[step.name], status.saysTheSame(as: old),
             try FileStatus.of(vmFolder.status) != nil
         {

@@ -16,6 +16,8 @@ extension VMs {
     func render(_ request: VMRequest, _ binding: VMRecord?, _ step: inout VMPlan.Step) async throws {
         guard let digest = step.requestDigest, let file = step.file else { return }
         let (image, inputs, config) = try await config(for: request, binding, digest: digest)
+        let renderer = ConfigRenderer(settings: settings, identity: try identity())
+        step.warnings = try await bootWarnings(request, image, boot: try renderer.bootFiles(request, image))
         let record = VMRecord(
             name: request.name,
             request: file,
@@ -28,16 +30,17 @@ extension VMs {
         let vmFolder = settings.folder(of: request.name)
         try await prepareDisk(request, record, vmFolder)
         let permissions = settings.permissions
-        let guest = try ConfigRenderer(settings: settings, identity: identity()).guest(request, image)
+        let guest = try renderer.guest(request, image)
         let guestDisk = settings.guestDisk(of: request.name)
-        let identity = try await onThread(named: "vm config") { _ in
+        let written = try await onThread(named: "vm config") { _ in
             if let guest {
                 try AtomicFile.write(try guest.diskImage(), to: guestDisk, permissions: permissions)
             }
             try AtomicFile.write(config, to: vmFolder.config, permissions: permissions)
+            if guest == nil, try FileStatus.of(guestDisk) != nil { try Directory.unlink(guestDisk) }
             return try FileStatus.of(vmFolder.config).map(FileIdentity.init)
         }
-        rendered[request.name] = identity.map { Rendered(inputs: inputs, config: $0) }
+        rendered[request.name] = written.map { Rendered(inputs: inputs, config: $0) }
         try await say(step, bound: image.image, configDigest: Digest.sha256(of: config))
     }
 
@@ -64,6 +67,26 @@ extension VMs {
                 ? nil : VMObservation.Refusal(inputs: inputs, problem: problem)
             throw problem
         }
+    }
+
+    /// What may keep a VM from booting.
+    ///
+    /// - Throws: what certainly does, as a problem of the request. It is not remembered: a profile's kernel may be put
+    ///   right at any time.
+    private func bootWarnings(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        boot: BootConfig
+    ) async throws -> [String] {
+        var findings = try await images.bootFindings(image, boot: boot)
+        let arguments = request.kernelArguments?.split(separator: " ") ?? []
+        if arguments.contains(where: { $0.hasPrefix("init=") }) {
+            findings.removeAll { $0.code == .initMissing || $0.code == .nothingToRun }
+        }
+        if let error = findings.first(where: { $0.severity == .error }) {
+            throw RequestFile.Problem(reason: .bootInvalid, message: error.message)
+        }
+        return findings.map(\.message)
     }
 
     private func configuration(_ request: VMRequest, _ binding: VMRecord?) async throws -> VMConfiguration {

@@ -39,6 +39,8 @@ public struct VMStatus: Sendable, Hashable {
     public var configDigest: Digest?
     /// Whether a hypervisor holds a lock on its disk.
     public var running = false
+    /// What may keep it from booting, in words.
+    public var warnings: [String] = []
     /// When this was written (RFC 3339, UTC); empty before it is.
     public var updated = ""
 
@@ -68,6 +70,7 @@ extension VMStatus {
         ]
         value["requestDigest"] = requestDigest.map { .string($0.description) }
         value["configDigest"] = configDigest.map { .string($0.description) }
+        if !warnings.isEmpty { value["warnings"] = .array(warnings.map(JSONValue.string)) }
         if let image {
             var member: JSONValue = ["reference": .string(image.reference)]
             member["wanted"] = image.wanted.map { .string($0.description) }
@@ -87,6 +90,7 @@ extension VMStatus {
         self.init(name: name, phase: phase, reason: reason, message: message)
         self.updated = updated
         running = json["running"]?.bool ?? false
+        warnings = json["warnings"]?.array?.compactMap(\.string) ?? []
         requestDigest = json["requestDigest"]?.string.flatMap { Digest($0) }
         configDigest = json["configDigest"]?.string.flatMap { Digest($0) }
         if let image = json["image"], let reference = image["reference"]?.string {

@@ -116,7 +116,8 @@ struct ConfigRenderer {
         return .kernel(path: boot.kernelPath.string, commandLine: line, initramfs: boot.initrdPath.string)
     }
 
-    private func bootFiles(
+    /// The kernel and initramfs: the profile's that the request names, else the image's, else the default profile's.
+    func bootFiles(
         _ request: VMRequest,
         _ image: VMConfiguration
     ) throws(RequestFile.Problem) -> BootConfig {

@@ -4,6 +4,7 @@ import Documents
 import Host
 import ImageBackend
 import OCI
+import Provisioning
 import Store
 
 /// `slipway image`
@@ -69,8 +70,13 @@ struct ImageCommand: AsyncParsableCommand {
         @OptionGroup var options: GlobalOptions
 
         func run() async throws {
-            let image = try await Session(options).openExisting().image(reference)
-            if options.output == .json { return try StandardOutput.write(json: image) }
+            let world = try await Session(options).openExisting()
+            let image = try await world.image(reference)
+            let findings = try await world.bootFindings(image)
+            if options.output == .json {
+                let boot: JSONValue = ["boot": try .encoding(findings)]
+                return StandardOutput.write(json: try JSONValue.encoding(image).merging(patch: boot))
+            }
             var facts = Facts()
             facts.add("References", image.references.joined(separator: ", "))
             facts.add("Digest", image.digest.description)
@@ -80,6 +86,7 @@ struct ImageCommand: AsyncParsableCommand {
             facts.add("Created", image.created ?? "")
             facts.add("Kernel", image.kernel ?? "")
             facts.add("Initramfs", image.initrd ?? "")
+            for finding in findings { facts.add("Boot \(finding.severity.rawValue)", finding.message) }
             facts.add("Pinned by", image.pins.map(\.rawValue).joined(separator: ", "))
             facts.add("VMs", image.boundVMs.joined(separator: ", "))
             var table = Table(.number("LAYER"), .text("DIFFID"), .number("SIZE"), .text("PATH"))
@@ -164,6 +171,18 @@ struct ImageCommand: AsyncParsableCommand {
 }
 
 extension World {
+    /// What keeps VMs of an image from booting with its own kernel, or else with the default profile's.
+    fileprivate func bootFindings(_ image: Image) async throws -> [BootFinding] {
+        let selection = VMImage.Selection.query(image.digest.description)
+        let profile = vms().settings.bootProfiles["default"].map {
+            BootConfig(kernelPath: $0.kernel, initrdPath: $0.initramfs)
+        }
+        guard let vm = try await images.config([VMImage(name: "of the image", selection: selection)]).first,
+            let boot = vm.boot ?? profile
+        else { return [] }
+        return try await images.bootFindings(vm, boot: boot)
+    }
+
     /// The image that a query names, or the failure that there is none.
     func image(_ query: String) async throws -> Image {
         if let image = try await images.inspect(query) { return image }

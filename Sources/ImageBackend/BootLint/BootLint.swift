@@ -1,0 +1,188 @@
+import Host
+import OCI
+import SystemPackage
+
+/// Tells before anyone boots what keeps a VM from booting, from the boot files and the image's layers alone.
+///
+/// Synchronous: runs on a thread of the caller's.
+struct BootLint {
+    /// The kernel and the initramfs.
+    let boot: BootConfig
+    /// Whether they are the image's own.
+    let isOwn: Bool
+    /// The image's files.
+    let files: ImageFiles
+    /// What the image's config says of it.
+    let image: ImageConfig?
+    /// Whether a layer of it is compressed.
+    let isCompressed: Bool
+    /// This host's processor, in Go's words.
+    var architecture = Platform.host.architecture
+
+    /// Where a kernel's initramfs looks for an init (initramfs-tools, `init`; init/main.c).
+    private static let inits = ["/sbin/init", "/etc/init", "/bin/init"]
+    private static let shell = "/bin/sh"
+    private static let largestText = 16 << 20
+
+    /// Everything that was found.
+    ///
+    /// - Throws: what keeps the image's files from being read.
+    func findings() throws -> [BootFinding] {
+        var findings: [BootFinding] = []
+        var features: KernelFeatures?
+        if let kernel = kernel(&findings), isOwn {
+            features = try self.features(of: kernel.release)
+        }
+        checkInitramfs(features, &findings)
+        if let features { checkFeatures(features, &findings) }
+        if let own = image?.platform?.normalized.architecture, own != architecture {
+            findings.append(
+                BootFinding(
+                    .error,
+                    .imageArchitecture,
+                    "the image is for \(own), and this host is \(architecture); pull it for "
+                        + "linux/\(architecture)"
+                )
+            )
+        }
+        try checkProgram(&findings)
+        return findings
+    }
+
+    private func kernel(_ findings: inout [BootFinding]) -> KernelFile? {
+        do {
+            let kernel = try KernelFile(
+                try FileBytes(try File(boot.kernelPath, .readOnly, options: .nonBlocking))
+            )
+            if kernel.architecture != architecture {
+                findings.append(
+                    BootFinding(
+                        .error,
+                        .kernelArchitecture,
+                        "the kernel \(boot.kernelPath) is for \(kernel.architecture), and this host is "
+                            + architecture
+                    )
+                )
+            }
+            return kernel
+        } catch let error as KernelFile.Unloadable {
+            findings.append(
+                BootFinding(.error, .kernelFormat, "the kernel \(boot.kernelPath) \(error.message)")
+            )
+        } catch {
+            findings.append(BootFinding(.error, .bootFileUnreadable, "the kernel: \(error)"))
+        }
+        return nil
+    }
+
+    private func checkInitramfs(_ features: KernelFeatures?, _ findings: inout [BootFinding]) {
+        do throws(FileError) {
+            guard
+                let initramfs = try InitramfsFile(
+                    FileBytes(File(boot.initrdPath, .readOnly, options: .nonBlocking))
+                )
+            else {
+                return findings.append(
+                    BootFinding(
+                        .error,
+                        .initramfsFormat,
+                        "\(boot.initrdPath) is no initramfs: no whole cpio archive, and packed with nothing that "
+                            + "a kernel unpacks"
+                    )
+                )
+            }
+            guard let option = initramfs.packing.kernelOption, features?.lacks(option) == true else { return }
+            findings.append(
+                BootFinding(
+                    .error,
+                    .initramfsFormat,
+                    "the initramfs \(boot.initrdPath) is packed with \(initramfs.packing.rawValue), which its "
+                        + "kernel does not unpack (\(option))"
+                )
+            )
+        } catch {
+            findings.append(BootFinding(.error, .bootFileUnreadable, "the initramfs: \(error)"))
+        }
+    }
+
+    private func checkFeatures(_ features: KernelFeatures, _ findings: inout [BootFinding]) {
+        let needs = KernelFeatures.needs + (isCompressed ? [KernelFeatures.compressedLayers] : [])
+        let missing = features.missing(needs)
+        guard !missing.isEmpty else { return }
+        findings.append(
+            BootFinding(
+                .error,
+                .kernelFeatureMissing,
+                "the image's kernel lacks \(missing.joined(separator: ", ")); install another kernel in the image, "
+                    + "or name a boot profile with kernel.profile"
+            )
+        )
+    }
+
+    /// What the image tells of its kernel.
+    private func features(of release: String?) throws -> KernelFeatures? {
+        let name = boot.kernelPath.lastComponent?.string ?? ""
+        let version = release ?? (name.hasPrefix("vmlinuz-") ? String(name.dropFirst(8)) : "")
+        guard !version.isEmpty, !version.contains("/") else { return nil }
+        return KernelFeatures(
+            config: try text("/boot/config-\(version)"),
+            builtIn: try text("/lib/modules/\(version)/modules.builtin"),
+            dependencies: try text("/lib/modules/\(version)/modules.dep")
+        )
+    }
+
+    private func checkProgram(_ findings: inout [BootFinding]) throws {
+        // An initramfs may run something else, so none of this is certain.
+        let hasNone = try !(Self.inits + [Self.shell]).contains { try isThere($0) }
+        if isOwn {
+            guard hasNone else { return }
+            return findings.append(
+                BootFinding(
+                    .warning,
+                    .initMissing,
+                    "the image boots by itself but has no init: none of \(Self.inits.joined(separator: ", ")) and "
+                        + "\(Self.shell); install one, or write init= into kernel.args"
+                )
+            )
+        }
+        guard let program = image?.config.arguments.first else {
+            guard hasNone else { return }
+            return findings.append(
+                BootFinding(
+                    .warning,
+                    .nothingToRun,
+                    "the image has no entrypoint, no init and no \(Self.shell): there is nothing to run"
+                )
+            )
+        }
+        guard program.hasPrefix("/"), try !isThere(program) else { return }
+        findings.append(
+            BootFinding(.warning, .entrypointMissing, "the image is to run \(program), which is not in it")
+        )
+    }
+
+    // MARK: The image's files
+
+    private func isThere(_ path: String) throws -> Bool {
+        do {
+            try files.list(Array(path.utf8), recursively: false) { _ in }
+            return true
+        } catch let error as ImageError where error.code == .notFound { return false }
+    }
+
+    /// The text of a file; nil where there is none, or one too large to be what its name says.
+    private func text(_ path: String) throws -> String? {
+        var bytes: [UInt8] = []
+        do {
+            try files.read(Array(path.utf8)) { chunk in
+                guard bytes.count + chunk.count <= Self.largestText else {
+                    throw ImageError(.unsupported, "\(path) is too large")
+                }
+                bytes.append(contentsOf: chunk)
+            }
+        } catch let error as ImageError where error.code == .notFound || error.code == .unsupported {
+            return nil
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,83 @@
+import Host
+
+/// An initramfs' file: a cpio archive, as it is or compressed, with any number of uncompressed ones in front
+/// (Documentation/driver-api/early-userspace/buffer-format.rst).
+struct InitramfsFile: Equatable {
+    /// What the last part is packed with.
+    enum Packing: String, CaseIterable {
+        case none, gzip, bzip2, lzma, xz, lzo, lz4, zstd
+
+        /// The first bytes (lib/decompress.c and what it calls).
+        fileprivate var magic: [UInt8] {
+            switch self {
+            case .none: Array("070701".utf8)
+            case .gzip: [0x1F, 0x8B]
+            case .bzip2: Array("BZh".utf8)
+            case .lzma: [0x5D, 0x00, 0x00]
+            case .xz: [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00]
+            case .lzo: [0x89, 0x4C, 0x5A, 0x4F]
+            case .lz4: [0x02, 0x21, 0x4C, 0x18]
+            case .zstd: [0x28, 0xB5, 0x2F, 0xFD]
+            }
+        }
+
+        /// The kernel's option to unpack it; nil where none is needed.
+        var kernelOption: String? { self == .none ? nil : "CONFIG_RD_\(rawValue.uppercased())" }
+    }
+
+    /// The packing of the last part.
+    var packing: Packing
+
+    /// Tells an initramfs by its bytes; nil for what no kernel unpacks.
+    init?(_ file: FileBytes) throws(FileError) {
+        var offset: UInt64 = 0
+        while true {
+            guard let packing = try Self.packing(file, at: offset) else { return nil }
+            self.packing = packing
+            guard packing == .none else { return }
+            guard let end = try Self.endOfArchive(file, from: offset) else { return nil }
+            guard let next = try Self.endOfZeros(file, from: end) else { return }
+            offset = next
+        }
+    }
+
+    private static func packing(_ file: FileBytes, at offset: UInt64) throws(FileError) -> Packing? {
+        // 070702 is the same with checksums.
+        if try file.has(Array("070702".utf8), at: offset) { return Packing.none }
+        for packing in Packing.allCases where try file.has(packing.magic, at: offset) { return packing }
+        return nil
+    }
+
+    /// Where a cpio archive ends that begins at an offset; nil when it is cut off.
+    private static func endOfArchive(_ file: FileBytes, from start: UInt64) throws(FileError) -> UInt64? {
+        var offset = start
+        while true {
+            let header = try file.bytes(at: offset, 110)
+            guard header.count == 110, header.starts(with: "07070".utf8), let size = hexadecimal(header, 54),
+                let name = hexadecimal(header, 94)
+            else { return nil }
+            let content = align(offset + 110 + name)
+            let text = try file.bytes(at: offset + 110, 11)
+            offset = align(content + size)
+            guard offset <= file.size + 3 else { return nil }
+            if text.starts(with: "TRAILER!!!".utf8) { return offset }
+        }
+    }
+
+    private static func align(_ offset: UInt64) -> UInt64 { (offset + 3) & ~3 }
+
+    private static func hexadecimal(_ header: [UInt8], _ offset: Int) -> UInt64? {
+        UInt64(String(decoding: header[offset..<offset + 8], as: UTF8.self), radix: 16)
+    }
+
+    /// The first byte that is not zero; nil at the file's end.
+    private static func endOfZeros(_ file: FileBytes, from start: UInt64) throws(FileError) -> UInt64? {
+        var offset = start
+        while true {
+            let bytes = try file.bytes(at: offset, 65536)
+            if bytes.isEmpty { return nil }
+            if let index = bytes.firstIndex(where: { $0 != 0 }) { return offset + UInt64(index) }
+            offset += UInt64(bytes.count)
+        }
+    }
+}
