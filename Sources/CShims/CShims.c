@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,6 +52,8 @@ ssize_t shim_copy_file_range(int in, off_t in_offset, int out, off_t out_offset,
 }
 
 int shim_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
+
+int shim_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int shim_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 

@@ -17,6 +17,15 @@ public final class File: Sendable {
         self.path = path
     }
 
+    /// Makes an empty file in memory, open for reading and writing; it goes with the value.
+    public static func inMemory(named name: String) throws(FileError) -> File {
+        let descriptor = shim_memory_file(name)
+        guard descriptor >= 0 else {
+            throw FileError("create in memory", FilePath(name), Errno(rawValue: errno))
+        }
+        return File(owning: FileDescriptor(rawValue: descriptor), path: FilePath(name))
+    }
+
     deinit {
         // Data that matters is synchronised before; an error of close itself has nobody left to act on it.
         _ = Glibc.close(descriptor.rawValue)

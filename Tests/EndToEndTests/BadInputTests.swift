@@ -54,8 +54,7 @@ struct BadInputTests {
     func request(text: String, reason: String) async throws {
         let installation = try Installation()
         var tar = TarBuilder()
-        tar.addFile("boot/vmlinuz", "k")
-        tar.addFile("boot/initrd.img", "i")
+        tar.addBootFiles()
         try installation.drop(tar.finish(), into: "inbox/x.tar")
         try installation.drop(Array(text.utf8), into: "requests/vm.json")
         let result = try await installation.slipway("agent", "--once")
@@ -69,8 +68,7 @@ struct BadInputTests {
     func twoOfOneName() async throws {
         let installation = try Installation()
         var tar = TarBuilder()
-        tar.addFile("boot/vmlinuz", "k")
-        tar.addFile("boot/initrd.img", "i")
+        tar.addBootFiles()
         try installation.drop(tar.finish(), into: "inbox/x.tar")
         for file in ["a", "b"] {
             try installation.drop(

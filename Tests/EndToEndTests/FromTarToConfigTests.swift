@@ -20,8 +20,7 @@ struct FromTarToConfigTests {
         base.addDirectory("usr/share/doc")
         base.addFile("usr/share/doc/copyright", "text")
         base.addDirectory("boot")
-        base.addFile("boot/vmlinuz-6.1.0-9-amd64", "a kernel")
-        base.addFile("boot/initrd.img-6.1.0-9-amd64", "an initramfs")
+        base.addBootFiles(version: "6.1.0-9-amd64")
         var top = TarBuilder()
         top.addDirectory("etc")
         top.addFile("etc/.wh.shadow", "")
@@ -91,10 +90,10 @@ struct FromTarToConfigTests {
             mounts.append(try await KernelMount.erofs(FilePath(path)))
         }
         let overlay = try KernelMount.overlay(lower: mounts.map(\.path))
-        let unpacked = try await unpackWithUmoci(layers)
+        let image = try await UmociImage(layers)
         let seen = try TreeListing(overlay.path, without: .folderTimes)
         #expect(
-            seen.differences(from: try TreeListing(unpacked.appending("rootfs"), without: .folderTimes)) == []
+            seen.differences(from: try TreeListing(try await image.unpacked(), without: .folderTimes)) == []
         )
         _ = mounts
     }
@@ -137,27 +136,5 @@ struct FromTarToConfigTests {
         }
         #expect(try await installation.files(below: "store/images").count == 1)
         #expect(try await installation.files(below: "store/trash").isEmpty)
-    }
-
-    /// An OCI image of the layers, unpacked by umoci.
-    private func unpackWithUmoci(_ layers: [[UInt8]]) async throws -> UnpackedImage {
-        let folder = try TemporaryDirectory("umoci")
-        let layout = folder.appending("layout").string
-        try await check("umoci", ["init", "--layout", layout])
-        try await check("umoci", ["new", "--image", "\(layout):latest"])
-        for (position, layer) in layers.enumerated() {
-            let file = try folder.write(layer, to: "\(position).tar")
-            try await check("umoci", ["raw", "add-layer", "--image", "\(layout):latest", file.string])
-        }
-        try await check(
-            "umoci",
-            ["unpack", "--image", "\(layout):latest", folder.appending("bundle").string]
-        )
-        return UnpackedImage(folder: folder)
-    }
-
-    private struct UnpackedImage {
-        let folder: TemporaryDirectory
-        func appending(_ name: String) -> FilePath { folder.appending("bundle").appending(name) }
     }
 }

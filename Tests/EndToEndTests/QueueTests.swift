@@ -12,8 +12,7 @@ struct QueueTests {
     /// An image that boots, of several layers.
     private func layout(_ count: Int = 3) async throws -> (TestLayout, [TestLayout.Layer]) {
         var boot = TarBuilder()
-        boot.addFile("boot/vmlinuz", "kernel")
-        boot.addFile("boot/initrd.img", "initramfs")
+        boot.addBootFiles()
         var layers = [try await TestLayout.Layer.gzip(boot.finish())]
         for number in 1..<count {
             layers.append(.plain(noisyTar(size, seed: UInt64(number), path: "data\(number)")))

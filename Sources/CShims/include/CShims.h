@@ -24,6 +24,8 @@ int shim_punch_hole(int fd, off_t offset, off_t length);
 ssize_t shim_copy_file_range(int in, off_t in_offset, int out, off_t out_offset, size_t length);
 /// ioctl(FICLONE): shares extents where the file system can.
 int shim_clone_file(int from, int to);
+/// memfd_create(MFD_CLOEXEC): a file in memory, with a name for debuggers.
+int shim_memory_file(const char *name);
 /// pipe2(O_CLOEXEC): the end to read, then the end to write.
 int shim_pipe(int ends[2]);
 /// syncfs of the file system that holds fd.

@@ -1,7 +1,8 @@
+import Documents
 import EROFS
-import Glibc
 import Host
 import OCI
+import Snapshots
 import SystemPackage
 
 extension GuestConfig {
@@ -14,7 +15,7 @@ extension GuestConfig {
     /// - Throws: ``EROFSError``, `FileError`.
     public func diskImage() throws -> [UInt8] {
         let document = json.serialized(pretty: true)
-        let scratch = try Self.scratchFile()
+        let scratch = try File.inMemory(named: "slipway.erofs")
         let writer = try ImageWriter(
             file: scratch,
             options: WriterOptions(
@@ -45,13 +46,6 @@ extension GuestConfig {
                 count += read
             }
         }
-    }
-
-    /// A file in memory that goes with the value.
-    private static func scratchFile() throws(FileError) -> File {
-        let descriptor = memfd_create("slipway", UInt32(MFD_CLOEXEC))
-        guard descriptor >= 0 else { throw FileError("create", "memfd:slipway", Errno(rawValue: errno)) }
-        return File(owning: FileDescriptor(rawValue: descriptor), path: "memfd:slipway")
     }
 }
 

@@ -1,16 +1,18 @@
 import Foundation
 import Host
-import SystemPackage
-import TestSupport
-import Testing
+public import SystemPackage
 
 /// A root directory with its folders, and the program to run on it.
-struct Installation {
-    let folder: TemporaryDirectory
-    let root: FilePath
-    let program: FilePath
+public struct Installation: Sendable {
+    /// What goes with the value.
+    public let folder: TemporaryDirectory
+    /// The root directory, in the folder.
+    public let root: FilePath
+    /// The built program.
+    public let program: FilePath
 
-    init(settings: String = "") throws {
+    /// Makes an empty root.
+    public init(settings: String = "") throws {
         folder = try TemporaryDirectory("root")
         root = folder.appending("slipway")
         program = try builtProduct("slipway")
@@ -20,28 +22,24 @@ struct Installation {
     }
 
     /// What every subcommand gets.
-    var options: [String] {
+    public var options: [String] {
         ["--config", folder.appending("config.yaml").string, "--root", root.string]
     }
 
     /// Runs a subcommand to its end.
-    func slipway(_ arguments: String...) async throws -> CommandResult {
+    public func slipway(_ arguments: String...) async throws -> CommandResult {
         try await run(program.string, arguments + options)
     }
 
     /// Runs a subcommand that has to succeed and decodes what it printed.
-    func json(_ arguments: String...) async throws -> [String: Any] {
-        let result = try await run(program.string, arguments + options + ["-o", "json"])
-        try #require(result.status == 0, "\(arguments): \(result.errors)")
-        return try #require(
-            try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any]
-        )
+    public func json(_ arguments: String...) async throws -> [String: Any] {
+        try Self.object(try await check(program.string, arguments + options + ["-o", "json"]).utf8)
     }
 
     /// Runs the agent while `body` does.
-    func withAgent<Success: Sendable>(_ body: @escaping @Sendable () async throws -> Success) async throws
-        -> Success
-    {
+    public func withAgent<Success: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Success
+    ) async throws -> Success {
         try await withThrowingTaskGroup(of: Success?.self) { group in
             let program = program.string, arguments = ["agent"] + options
             group.addTask {
@@ -59,26 +57,33 @@ struct Installation {
     }
 
     /// Puts a file where the agent looks, as a careful program does: written elsewhere, then renamed in.
-    func drop(_ bytes: [UInt8], into place: String) throws {
+    public func drop(_ bytes: [UInt8], into place: String) throws {
         let temporary = try folder.write(bytes, to: "dropping")
         try Directory.rename(temporary, to: root.appending(place))
     }
 
     /// The JSON in a file below the root; nil while there is none.
-    func document(_ path: String) throws -> [String: Any]? {
+    public func document(_ path: String) throws -> [String: Any]? {
         guard let bytes = try AtomicFile.read(root.pushing(FilePath(path))) else { return nil }
-        return try #require(try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any])
+        return try Self.object(bytes)
     }
 
     /// The names of all files below a folder of the root.
-    func files(below path: String) async throws -> [String] {
+    public func files(below path: String) async throws -> [String] {
         try await check("find", [root.pushing(FilePath(path)).string, "-type", "f", "-printf", "%P\n"])
             .split(separator: "\n").map(String.init).sorted()
+    }
+
+    private static func object(_ bytes: some Sequence<UInt8>) throws -> [String: Any] {
+        guard let object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
+            throw CommandFailure(description: "that is no JSON object")
+        }
+        return object
     }
 }
 
 /// Waits until something holds, at most a minute: how long it took is not what is tested.
-func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+public func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(60)
     while try await !condition() {
         guard ContinuousClock.now < deadline else {
