@@ -39,10 +39,18 @@ struct LayerStackFixture {
         try await merged(body)
     }
 
-    private func merged(_ body: (FilePath) async throws -> Void) async throws {
+    private func judge(_ image: FilePath) async throws {
+        let file = try File.regular(image)
+        _ = try ImageCheck().check(file)
+        // Debian 12's fsck.erofs is older than files that are packed together.
+        guard try ImageReader(file: file).superblock.minimumKernel < .fragments else { return }
+        try await check("fsck.erofs", [image.string])
+    }
+
+    /// What a guest sees that has the merged disk.
+    func merged(_ body: (FilePath) async throws -> Void) async throws {
         let disk = try await test.backend.mergedDisk(of: image.digest, keys: image.layers.map(\.key))
-        try await check("fsck.erofs", [disk.storage.path.string])
-        _ = try ImageCheck().check(File.regular(disk.storage.path))
+        try await judge(disk.storage.path)
         let mount = try await KernelMount.erofs(disk.storage.path)
         try await body(mount.path)
         withExtendedLifetime(mount) {}
@@ -54,8 +62,7 @@ struct LayerStackFixture {
             VMImage(name: "vm", selection: .query(image.digest.description))
         ])
         for disk in configuration[0].storage {
-            try await check("fsck.erofs", [disk.path.string])
-            _ = try ImageCheck().check(File.regular(disk.path))
+            try await judge(disk.path)
             mounts.append(try await KernelMount.erofs(disk.path))
         }
         if mounts.count == 1 { return try await body(mounts[0].path) }
