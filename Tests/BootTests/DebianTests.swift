@@ -67,6 +67,8 @@ struct DebianTests {
         )
         let agent = try await installation.slipway("agent", "--once")
         try #require(agent.status == 0, "\(agent.errors)")
+        // Nothing is found to be wrong with what does boot.
+        #expect(try installation.document("vms/demo/status.json")?["warnings"] == nil)
         let machine = try Machine("demo", of: installation)
         let first = try await machine.boot()
         for line in [

@@ -47,6 +47,26 @@ struct OutputTests {
         #expect(try await program.run("image", "inspect", "hand").status == 4)
     }
 
+    @Test("what keeps an image from booting is shown with it, before anyone asks for a VM")
+    func inspectBoot() async throws {
+        let program = try Program()
+        var tar = TarBuilder()
+        tar.addFile("boot/vmlinuz", "no kernel")
+        tar.addFile("boot/initrd.img", "no initramfs")
+        let file = try program.folder.write(tar.finish(), to: "layer.tar")
+        #expect(try await program.run("image", "import", "odd", file.string).status == 0)
+        let findings = try #require(try await program.json("image", "inspect", "odd")["boot"]?.array)
+        #expect(
+            findings.compactMap { $0["code"]?.string } == ["kernelFormat", "initramfsFormat", "initMissing"]
+        )
+        #expect(findings.compactMap { $0["severity"]?.string } == ["error", "error", "warning"])
+        let text = try await program.run("image", "inspect", "odd")
+        #expect(text.output.contains("Boot error:"), "\(text.output)")
+        let sound = try program.folder.write(Program.layer, to: "sound.tar")
+        #expect(try await program.run("image", "import", "sound", sound.string).status == 0)
+        #expect(try await program.json("image", "inspect", "sound")["boot"]?.array?.count == 1)
+    }
+
     @Test("logs are JSON lines with the fields of the convention; stdout stays empty")
     func jsonLogs() async throws {
         let program = try Program()

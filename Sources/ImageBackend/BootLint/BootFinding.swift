@@ -22,6 +22,10 @@ public struct BootFinding: Sendable, Hashable, Codable {
         case imageArchitecture
         /// The kernel lacks what the guest contract needs.
         case kernelFeatureMissing
+        /// The initramfs lacks a module that the guest contract needs.
+        case initramfsModuleMissing
+        /// The initramfs does not speak the guest contract, as far as can be told.
+        case initramfsContractMissing
         /// The image's own initramfs wants an init that the image does not have.
         case initMissing
         /// The image has neither a command nor an init nor a shell.

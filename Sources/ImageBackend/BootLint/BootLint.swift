@@ -1,3 +1,4 @@
+import Archives
 import Host
 import OCI
 import SystemPackage
@@ -16,6 +17,8 @@ struct BootLint {
     let image: ImageConfig?
     /// Whether a layer of it is compressed.
     let isCompressed: Bool
+    /// Looked at while a large file is read.
+    let cancellation: Cancellation
     /// This host's processor, in Go's words.
     var architecture = Platform.host.architecture
 
@@ -33,7 +36,7 @@ struct BootLint {
         if let kernel = kernel(&findings), isOwn {
             features = try self.features(of: kernel.release)
         }
-        checkInitramfs(features, &findings)
+        try checkInitramfs(features, &findings)
         if let features { checkFeatures(features, &findings) }
         if let own = image?.platform?.normalized.architecture, own != architecture {
             findings.append(
@@ -75,33 +78,84 @@ struct BootLint {
         return nil
     }
 
-    private func checkInitramfs(_ features: KernelFeatures?, _ findings: inout [BootFinding]) {
-        do throws(FileError) {
-            guard
-                let initramfs = try InitramfsFile(
-                    FileBytes(File(boot.initrdPath, .readOnly, options: .nonBlocking))
-                )
-            else {
+    private func checkInitramfs(_ features: KernelFeatures?, _ findings: inout [BootFinding]) throws {
+        let path = boot.initrdPath
+        do {
+            let file = try File(path, .readOnly, options: .nonBlocking)
+            guard let initramfs = try InitramfsFile(FileBytes(file)) else {
                 return findings.append(
                     BootFinding(
                         .error,
                         .initramfsFormat,
-                        "\(boot.initrdPath) is no initramfs: no whole cpio archive, and packed with nothing that "
-                            + "a kernel unpacks"
+                        "\(path) is no initramfs: no whole cpio archive, and packed with nothing that a kernel unpacks"
                     )
                 )
             }
-            guard let option = initramfs.packing.kernelOption, features?.lacks(option) == true else { return }
+            if let option = initramfs.packing.kernelOption, features?.lacks(option) == true {
+                findings.append(
+                    BootFinding(
+                        .error,
+                        .initramfsFormat,
+                        "the initramfs \(path) is packed with \(initramfs.packing.rawValue), which its kernel does "
+                            + "not unpack (\(option))"
+                    )
+                )
+            }
+            if isOwn { try checkContent(of: file, initramfs, features, &findings) }
+        } catch let error as FileError {
+            findings.append(BootFinding(.error, .bootFileUnreadable, "the initramfs: \(error)"))
+        }
+    }
+
+    /// What an initramfs of the image's own has to bring.
+    private func checkContent(
+        of file: File,
+        _ initramfs: InitramfsFile,
+        _ features: KernelFeatures?,
+        _ findings: inout [BootFinding]
+    ) throws {
+        var missing = Set(features?.modules(for: KernelFeatures.needs) ?? [])
+        var (isOfInitramfsTools, hasScript) = (false, false)
+        do {
+            let isTold = try InitramfsNames.forEach(of: file, initramfs, cancellation: cancellation) { name in
+                if let module = KernelFeatures.moduleName(name[...]) { missing.remove(module) }
+                if name.hasSuffix("scripts/functions") { isOfInitramfsTools = true }
+                if name.hasSuffix("scripts/cocoon-overlay") { hasScript = true }
+            }
+            guard isTold else { return }
+        } catch let error as ArchiveError where error.code != .cancelled {
+            // A kernel may be content with less than a whole file.
+            return findings.append(
+                BootFinding(
+                    .warning,
+                    .initramfsFormat,
+                    "the initramfs is damaged, or has something behind it: \(error)"
+                )
+            )
+        } catch let error as InitramfsNames.Damage {
+            return findings.append(
+                BootFinding(.warning, .initramfsFormat, "the initramfs \(file.path): \(error.message)")
+            )
+        }
+        if !missing.isEmpty {
             findings.append(
                 BootFinding(
                     .error,
-                    .initramfsFormat,
-                    "the initramfs \(boot.initrdPath) is packed with \(initramfs.packing.rawValue), which its "
-                        + "kernel does not unpack (\(option))"
+                    .initramfsModuleMissing,
+                    "the image's initramfs lacks the modules \(missing.sorted().joined(separator: ", ")); add them to "
+                        + "/etc/initramfs-tools/modules in the image and run update-initramfs"
                 )
             )
-        } catch {
-            findings.append(BootFinding(.error, .bootFileUnreadable, "the initramfs: \(error)"))
+        }
+        if isOfInitramfsTools && !hasScript {
+            findings.append(
+                BootFinding(
+                    .warning,
+                    .initramfsContractMissing,
+                    "the image's initramfs has no scripts/cocoon-overlay, so it will not find its root; install "
+                        + "contrib/guest/cocoon-overlay in the image, or name a boot profile with kernel.profile"
+                )
+            )
         }
     }
 

@@ -27,10 +27,12 @@ struct InitramfsFile: Equatable {
 
     /// The packing of the last part.
     var packing: Packing
+    /// Where the last part begins.
+    var offset: UInt64
 
     /// Tells an initramfs by its bytes; nil for what no kernel unpacks.
     init?(_ file: FileBytes) throws(FileError) {
-        var offset: UInt64 = 0
+        offset = 0
         while true {
             guard let packing = try Self.packing(file, at: offset) else { return nil }
             self.packing = packing

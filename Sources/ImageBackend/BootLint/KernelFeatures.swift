@@ -62,19 +62,28 @@ struct KernelFeatures {
         }
     }
 
+    /// The modules that an initramfs has to bring, because the kernel has them as modules for certain.
+    func modules(for needs: [Need]) -> [String] {
+        needs.filter { need in
+            guard let module = need.module, builtIn?.contains(module) != true else { return false }
+            if let options { return options[Substring(need.option)] == "m" }
+            return builtIn != nil && modules?.contains(module) == true
+        }.compactMap(\.module)
+    }
+
+    /// The name of a module from its file's; nil for what is none.
+    static func moduleName(_ path: Substring) -> String? {
+        guard let file = path.split(separator: "/").last, let end = file.firstRange(of: ".ko") else {
+            return nil
+        }
+        return String(file[..<end.lowerBound].map { $0 == "-" ? "_" : $0 })
+    }
+
     /// Whether an option is certainly not set.
     func lacks(_ option: String) -> Bool { options.map { $0[Substring(option)] == nil } ?? false }
 
     /// The names of modules in lines as `kernel/fs/erofs/erofs.ko.xz: kernel/lib/lz4.ko`.
     private static func names(_ text: String) -> Set<String> {
-        Set(
-            text.split(separator: "\n").compactMap { line -> String? in
-                let path = line.prefix { $0 != ":" }
-                guard let file = path.split(separator: "/").last, let end = file.firstRange(of: ".ko") else {
-                    return nil
-                }
-                return String(file[..<end.lowerBound].map { $0 == "-" ? "_" : $0 })
-            }
-        )
+        Set(text.split(separator: "\n").compactMap { moduleName($0.prefix { $0 != ":" }) })
     }
 }

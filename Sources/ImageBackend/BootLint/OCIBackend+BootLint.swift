@@ -22,14 +22,15 @@ extension OCIBackend {
         let isCompressed = try await blobs(vm.keys).contains { $0.options.hasPrefix("lz4") }
         let findings: [BootFinding]
         do {
-            findings = try await onThread(named: "boot-lint") { _ in
+            findings = try await onThread(named: "boot-lint") { cancellation in
                 try BootLint(
                     boot: boot,
                     isOwn: boot == vm.boot,
                     files: files,
                     // A config that was taken in can be read; a made-up one says nothing.
                     image: try? ImageConfig(json: Array(vm.imageConfig.utf8)),
-                    isCompressed: isCompressed
+                    isCompressed: isCompressed,
+                    cancellation: cancellation
                 ).findings()
             }
         } catch { throw ImageError(error, during: "looking at what \(vm.image) boots") }

@@ -92,6 +92,7 @@ struct VMCommand: AsyncParsableCommand {
             facts.add("Phase", status?.phase.rawValue ?? "")
             facts.add("Reason", status?.reason.rawValue ?? "")
             facts.add("Message", status?.message ?? "")
+            for warning in status?.warnings ?? [] { facts.add("Warning", warning) }
             facts.add("Running", status?.running == true ? "yes" : "no")
             facts.add("Request", record?.request ?? "")
             facts.add("Image", record?.reference ?? status?.image?.reference ?? "")

@@ -55,7 +55,8 @@ struct BootLintTests {
         let findings = try await findings {
             $0.add("boot/initrd.img-\(version)", content: [0x28, 0xB5, 0x2F, 0xFD, 0, 0, 0, 0])
         }
-        #expect(findings.map(\.code) == [.initramfsFormat])
+        // That these bytes are no whole frame is a warning besides.
+        #expect(findings.first?.code == .initramfsFormat && findings.first?.severity == .error)
         #expect(findings[0].message.contains("CONFIG_RD_ZSTD"))
     }
 
@@ -66,6 +67,39 @@ struct BootLintTests {
         }
         #expect(findings.map(\.code) == [.kernelFeatureMissing])
         #expect(findings[0].message.contains("lacks EROFS (CONFIG_EROFS_FS);"))
+    }
+
+    @Test(
+        "an initramfs without the modules that its kernel needs, or without the script",
+        arguments: ["cat", "gzip -c", "zstd -qc", "xz -c"]
+    )
+    func content(packer: String) async throws {
+        let modular = config.replacing("EROFS_FS=y", with: "EROFS_FS=m").replacing(
+            "VIRTIO_BLK=y",
+            with: "VIRTIO_BLK=m"
+        )
+        func packed(_ names: [String]) async throws -> [UInt8] {
+            let folder = try TemporaryDirectory("initramfs")
+            let early = BootSamples.cpio([
+                ("kernel/x86/microcode/GenuineIntel.bin", [UInt8](repeating: 7, count: 999))
+            ])
+            let plain = try folder.write(BootSamples.cpio(names.map { ($0, Array($0.utf8)) }), to: "plain")
+            try await check("sh", ["-c", "exec \(packer) \(plain) > \(folder.appending("packed"))"])
+            return early + [UInt8](repeating: 0, count: 512) + (try folder.bytes(of: "packed"))
+        }
+        func findings(_ names: [String]) async throws -> [BootFinding] {
+            let initramfs = try await packed(names)
+            return try await self.findings {
+                $0.addFile("boot/config-\(version)", modular + "CONFIG_RD_ZSTD=y\nCONFIG_RD_XZ=y\n")
+                $0.add("boot/initrd.img-\(version)", content: initramfs)
+            }
+        }
+        let modules = ["lib/modules/x/erofs.ko.xz", "usr/lib/modules/x/virtio_blk.ko"]
+        #expect(try await findings(modules + ["scripts/functions", "scripts/cocoon-overlay"]) == [])
+        #expect(try await findings(modules + ["init"]) == [])
+        let none = try await findings(["scripts/functions"])
+        #expect(none.map(\.code) == [.initramfsModuleMissing, .initramfsContractMissing])
+        #expect(none[0].message.contains("lacks the modules erofs, virtio_blk;"))
     }
 
     @Test("an image without an init, as a warning")
