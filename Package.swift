@@ -54,7 +54,6 @@ let package = Package(
         .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"])]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CShims"),
         .target(
@@ -72,7 +71,7 @@ let package = Package(
         + room("CloudHypervisor", ["Documents"])
         + room(
             "Archives",
-            ["CISAL", "CZlib", "CZstd", "CLZ4", "CLZMA", "CBZip2", "CLibArchive", "Host", "OCI", system]
+            ["CISAL", "CZstd", "CLZ4", "CLZMA", "CBZip2", "CLibArchive", "Host", "OCI", system]
         )
         + room("Registry", ["CCurl", "Host", "Documents", "OCI", "Archives", log, system, subprocess])
         + room("GarbageCollection", [log])

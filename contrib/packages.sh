@@ -3,7 +3,7 @@
 # What the program is built against and runs with.
 build_packages=(
     pkg-config libinotifytools0-dev libcurl4-openssl-dev libarchive-dev libsqlite3-dev libssl-dev
-    liblz4-dev libisal-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev erofs-utils e2fsprogs
+    liblz4-dev libisal-dev libzstd-dev liblzma-dev libbz2-dev erofs-utils e2fsprogs
 )
 
 # What the tests need besides.

@@ -123,14 +123,20 @@ extension Settings {
             reserve: store.reserve,
             registry: registryConfiguration,
             unpinnedTTL: gc.unpinnedTTL,
-            limits: LayerLimits(entries: store.limits.layerEntries, unpackedBytes: store.limits.layerBytes),
+            limits: LayerLimits(
+                entries: store.limits.layerEntries,
+                unpackedBytes: store.limits.layerBytes,
+                expansion: UInt64(store.limits.expansion),
+                pathBytes: store.limits.pathBytes,
+                pathDepth: store.limits.pathDepth
+            ),
             engine: store.engine == .mkfs ? .mkfs : .native,
             check: store.check == .fsck ? .fsck : .none
         )
     }
 
     private var registryConfiguration: ClientConfiguration {
-        ClientConfiguration(
+        var configuration = ClientConfiguration(
             registriesFile: root.pushing(registry.config).lexicallyNormalized(),
             environment: ProcessInfo.processInfo.environment,
             downloads: jobs.downloads,
@@ -138,6 +144,8 @@ extension Settings {
             allowsForeignLayers: registry.allowForeignLayers,
             userAgent: "slipway/\(slipwayVersion)"
         )
+        configuration.imageLayers = store.limits.imageLayers
+        return configuration
     }
 
     func inboxSettings(triesOnce: Bool) -> InboxSettings {

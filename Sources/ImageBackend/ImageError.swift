@@ -77,6 +77,13 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
         self.retryAfter = retryAfter
     }
 
+    /// The same error with the name of what it is about in front.
+    func located(in name: String) -> ImageError {
+        var error = self
+        error.message = "\(name): \(message)"
+        return error
+    }
+
     /// The message.
     public var description: String { message }
 }

@@ -85,7 +85,7 @@ package struct LayerConverter {
             )
             let ahead = ReadAheadSource(plain, name: name, cancellation: cancellation)
             let tar = DigestingSource(ahead)
-            let reader = TarReader(tar, name: name)
+            let reader = TarReader(tar, name: name, limits: limits.tar)
             let writer = try ImageWriter(
                 file: output,
                 options: WriterOptions(
@@ -99,7 +99,7 @@ package struct LayerConverter {
             while let entry = try reader.next() {
                 do { try tree.apply(entry, content: reader) } catch let error as EROFSError {
                     throw ImageError(error, during: "converting \(name): \(entry.place)")
-                }
+                } catch let error as ImageError { throw error.located(in: name) }
             }
             if reader.endOfArchive == .missing, !isVouchedFor {
                 throw ImageError(
@@ -109,7 +109,7 @@ package struct LayerConverter {
                 )
             }
             try reader.drain()
-            try tree.finish()
+            do { try tree.finish() } catch let error as ImageError { throw error.located(in: name) }
             let (diffID, tarSize) = tar.finish()
             writer.uuid = LayerKey(diffID: diffID).imageUUID
             let open = tree.openEnds

@@ -138,13 +138,23 @@ extension LayerTree {
     }
 
     func normalise(_ bytes: [UInt8], of entry: TarEntry) throws -> EntryPath {
-        do { return try EntryPath(bytes) } catch {
+        let path: EntryPath
+        do { path = try EntryPath(bytes) } catch {
             switch error {
             case .parentReference: throw invalid(entry, "contains '..'; rebuild the archive without it")
             case .nameTooLong: throw invalid(entry, "has a name longer than 255 bytes")
-            case .tooDeep: throw invalid(entry, "is deeper than 4,096 folders")
+            case .tooDeep: throw tooDeep(entry)
             }
         }
+        guard path.components.count <= limits.pathDepth else { throw tooDeep(entry) }
+        return path
+    }
+
+    private func tooDeep(_ entry: TarEntry) -> ImageError {
+        ImageError(
+            .limitExceeded,
+            "\(entry.place) lies or leads deeper than the \(limits.pathDepth) folders allowed"
+        )
     }
 }
 

@@ -2,6 +2,7 @@ import Archives
 import EROFS
 import Host
 import OCI
+import Registry
 import Store
 import SystemPackage
 
@@ -29,6 +30,14 @@ extension OCIBackend {
         in workspace: Workspace,
         tracker: any Tracker
     ) async throws -> [ImportedLayer] {
+        let limit = configuration.registry.imageLayers
+        guard plan.layers.count <= limit else {
+            throw ImageError(
+                .limitExceeded,
+                "\(plan.layers[0].name): an image of \(plan.layers.count) layers; \(limit) are allowed "
+                    + "(store.limits.imageLayers)"
+            )
+        }
         let finisher = LayerFinisher(self, workspace: workspace)
         return try await withThrowingTaskGroup(of: (Int, ImportedLayer).self) { group in
             for (position, input) in plan.layers.enumerated() {
@@ -53,7 +62,7 @@ extension OCIBackend {
         var bytesRead: UInt64 = 0
         var conversion: LayerConverter.Result?
         var isTaken = false
-        var finished = try await finisher.layer(at: job.position) {
+        var finished = try await finisher.layer(at: job.position, named: job.input.name) {
             if let native = job.input.native(configuration.limits) {
                 bytes = ImportedLayer.Bytes(
                     digest: job.input.digest ?? native.digest,

@@ -56,6 +56,8 @@ extension OCIBackend {
                         isTransient: true
                     )
                 }
+                // Whoever imports it reads from the file's position.
+                try file.descriptor.seek(offset: 0, from: .start)
                 return file
             }
             return SpooledInput(file: file, workspace: workspace)

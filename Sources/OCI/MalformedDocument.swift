@@ -19,10 +19,16 @@ public struct MalformedDocument: Error, Hashable, Sendable, CustomStringConverti
     /// The kind, the place and the problem, in one line.
     public var description: String { path.isEmpty ? "\(kind): \(problem)" : "\(kind): \(path): \(problem)" }
 
+    /// How deep objects and arrays may lie in one another: an index needs five.
+    static let maximumDepth = 100
+
     /// Decodes a document and turns whatever fails into one error.
     static func decode<Document: Decodable>(_ type: Document.Type, kind: String, from json: [UInt8])
         throws(MalformedDocument) -> Document
     {
+        guard depth(of: json) <= maximumDepth else {
+            throw MalformedDocument(kind: kind, problem: "it nests more than \(maximumDepth) deep")
+        }
         do {
             return try JSONDecoder().decode(Document.self, from: Data(json))
         } catch let error as MalformedDocument {
@@ -32,6 +38,34 @@ public struct MalformedDocument: Error, Hashable, Sendable, CustomStringConverti
         } catch {
             throw MalformedDocument(kind: kind, problem: "\(error)")
         }
+    }
+
+    /// How deep brackets nest that stand in no string.
+    private static func depth(of json: [UInt8]) -> Int {
+        var (depth, deepest) = (0, 0)
+        var isInString = false
+        var isEscaped = false
+        for byte in json {
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                deepest = max(deepest, depth)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
+        }
+        return deepest
     }
 
     private init(kind: String, error: DecodingError) {

@@ -16,6 +16,8 @@ public struct ClientConfiguration: Sendable {
     public var bufferBytes = 1 << 20
     /// Whether layers that a manifest says to fetch from elsewhere (`urls`) are fetched from there.
     public var allowsForeignLayers: Bool
+    /// Layers that an image may have.
+    public var imageLayers = 500
     /// Whether an image's variant with native EROFS layers is taken where an index has one.
     public var prefersNativeLayers = true
     /// How failed requests are repeated.

@@ -3,6 +3,7 @@ import GarbageCollection
 import Host
 import Logging
 import OCI
+import Registry
 import Store
 import SystemPackage
 import TestSupport
@@ -21,6 +22,8 @@ struct TestBackend {
         at root: FilePath? = nil,
         compression: EROFS.Compression = .lz4(clusterSize: 65536),
         guestKernel: GuestKernel = GuestKernel(6, 1),
+        registry: ClientConfiguration = ClientConfiguration(environment: [:]),
+        limits: LayerLimits = LayerLimits(),
         engine: OCIBackend.Engine = .native,
         check: OCIBackend.BlobCheck = .none,
         search: SearchPath = .process
@@ -30,7 +33,9 @@ struct TestBackend {
             store: StoreLayout(root: root ?? folder.appending("store")),
             compression: compression,
             guestKernel: guestKernel,
+            registry: registry,
             unpinnedTTL: unpinnedTTL,
+            limits: limits,
             engine: engine,
             check: check,
             search: search

@@ -126,4 +126,15 @@ struct ManifestTests {
             return
         }
     }
+
+    @Test("nesting deeper than any document is refused, brackets in strings do not count")
+    func depth() throws {
+        let deep = String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
+        let body = "{\"schemaVersion\":2,\"manifests\":[],\"x\":"
+        let error = #expect(throws: MalformedDocument.self) {
+            try Index(json: Array("\(body)\(deep)}".utf8))
+        }
+        #expect(error?.problem.contains("more than 100 deep") == true)
+        #expect(try Index(json: Array("\(body)\"\\\"\(deep)\"}".utf8)).manifests.isEmpty)
+    }
 }

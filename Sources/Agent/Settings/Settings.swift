@@ -128,7 +128,7 @@ public struct Settings: Sendable, Hashable {
         public var check = Check.none
         /// Bytes of the file system that stay free.
         public var reserve: UInt64 = 2 << 30
-        /// Bounds on what one layer may hold.
+        /// Bounds on what an image may hold.
         public var limits = Limits()
 
         /// `store.limits`
@@ -137,6 +137,14 @@ public struct Settings: Sendable, Hashable {
             public var layerBytes: UInt64 = 256 << 30
             /// Entries of one layer.
             public var layerEntries = 20_000_000
+            /// How many bytes a compressed layer may unpack to for each of its own.
+            public var expansion = 65_536
+            /// Bytes of a path in a layer, or of a link's target.
+            public var pathBytes = 64 << 10
+            /// Folders within folders.
+            public var pathDepth = 4096
+            /// Layers of one image.
+            public var imageLayers = 500
         }
     }
 

@@ -54,16 +54,24 @@ struct LayerFinisher: Sendable {
     ///
     /// - Parameters:
     ///   - position: the layer's place in the image, 0 is the bottom.
+    ///   - name: what it comes from, for messages.
     ///   - obtain: fetches or converts the layer.
     /// - Throws: what `obtain` throws; ``ImageError`` when the layers do not fit together.
     func layer(
         at position: Int,
+        named name: String? = nil,
         obtain: () async throws -> UnfinishedLayer
     ) async throws -> FinishedLayer {
         do {
             let layer = try await obtain()
             let below = try await stack.below(position)
-            let form = try await finalForm(of: layer, at: position, over: below)
+            let form: Form
+            do { form = try await finalForm(of: layer, at: position, over: below) } catch let error
+                as ImageError
+                where error.code == .invalidArchive
+            {
+                throw name.map { error.located(in: $0) } ?? error
+            }
             let image = form.image
             let hasOpaqueRoot = form.record.hasOpaqueRoot
             let reader = try await onThread(named: "open-layer") { _ in

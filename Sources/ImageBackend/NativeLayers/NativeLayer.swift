@@ -61,6 +61,7 @@ struct NativeLayer: Sendable {
         let check = ImageCheck(
             limits: ImageCheck.Limits(
                 entries: UInt64(limits.entries),
+                depth: limits.pathDepth,
                 expandedBytes: limits.unpackedBytes
             ),
             isAttributeAllowed: Self.isAttributeAllowed,

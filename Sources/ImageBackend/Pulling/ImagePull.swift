@@ -54,7 +54,10 @@ final class ImagePull: Sendable {
         _ finisher: LayerFinisher
     ) async throws -> PulledLayer {
         var source: FetchedLayer?
-        let finished = try await finisher.layer(at: position) {
+        let finished = try await finisher.layer(
+            at: position,
+            named: "layer \(layer.descriptor.digest) of \(image.reference)"
+        ) {
             while true {
                 if let known = try await known(layer, finisher) {
                     progress.finish(layer: position)

@@ -4,8 +4,6 @@ enum ResolutionLimits {
     static let manifestBytes = 4 << 20
     /// Bytes of an image config.
     static let configBytes = 8 << 20
-    /// Layers.
-    static let layers = 500
     /// Indexes that lead to one another.
     static let indexDepth = 4
 }

@@ -160,10 +160,11 @@ struct Resolver: Sendable {
                 "\(reference) is no image but an artifact of the type '\(printable(type.utf8))'"
             )
         }
-        guard manifest.layers.count <= ResolutionLimits.layers else {
+        let limit = session.configuration.imageLayers
+        guard manifest.layers.count <= limit else {
             throw RegistryError(
                 .limitExceeded,
-                "\(reference) has \(manifest.layers.count) layers; \(ResolutionLimits.layers) are allowed"
+                "\(reference) has \(manifest.layers.count) layers; \(limit) are allowed (store.limits.imageLayers)"
             )
         }
         let configBytes = try await configBytes(manifest.config)

@@ -65,11 +65,11 @@ extension ImageCommand {
             try await target.commit()
             progress.clear()
             for warning in report.warnings { session.logger.warning("\(warning)") }
-            try show(report)
+            try show(report, onErrors: target.isStream)
         }
 
-        /// Where the archive itself goes to stdout, what there is to say goes to stderr.
-        private func show(_ report: SaveReport) throws {
+        /// Where the archive itself may go to stdout, what there is to say goes to stderr.
+        private func show(_ report: SaveReport, onErrors: Bool) throws {
             let text: String
             if options.output == .json {
                 let bytes = try JSONValue.encoding(report).serialized(pretty: true)
@@ -97,7 +97,7 @@ extension ImageCommand {
                 }
                 text = table.text
             }
-            if to == "-" { StandardError.write(text) } else { StandardOutput.write(text) }
+            if onErrors { StandardError.write(text) } else { StandardOutput.write(text) }
         }
     }
 }
@@ -106,6 +106,9 @@ extension ImageCommand {
 private struct Target {
     let output: OCIBackend.SaveOutput
     private let replacement: FileReplacement?
+
+    /// Whether it is written into, rather than a file put in a place.
+    var isStream: Bool { replacement == nil }
 
     init(_ argument: String, _ options: GlobalOptions) throws {
         guard argument != "-" else {

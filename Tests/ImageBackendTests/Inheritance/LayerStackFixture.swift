@@ -92,7 +92,8 @@ struct Unpacked {
     private let folder: TemporaryDirectory
     /// The image's OCI layout.
     let layout: FilePath
-    private let root: FilePath
+    /// The unpacked tree.
+    let root: FilePath
     private let start: Int64
 
     /// Unpacks the image that `test` imported from tar files in its folder.
