@@ -1,13 +1,24 @@
 import Host
 import OCI
+import SystemPackage
 
-/// Where the members of an uncompressed tar file lie, by name: an index of offsets, nothing unpacked.
+/// Where the members of an archive of images lie, by name: an index of offsets, nothing unpacked.
 struct ArchiveMembers {
+    /// What holds the members.
+    enum Home {
+        /// A tar file.
+        case tar(File)
+        /// A compressed tar file, whose documents were kept as they passed: by offset.
+        case compressed(documents: [UInt64: [UInt8]])
+        /// A folder.
+        case folder(FilePath)
+    }
+
     /// A file or link in the archive.
     struct Member {
         var kind: TarEntry.Kind
         var linkTarget: String
-        /// Where in the file its content begins.
+        /// Where in the tar its content begins.
         var offset: UInt64
         /// Bytes of content.
         var size: UInt64
@@ -17,20 +28,28 @@ struct ArchiveMembers {
     /// More members than any archive of images has; a root file system has them soon.
     static let limit = 20_000
 
-    let file: File
+    /// Bytes that a compressed archive may unpack to.
+    static let unpackedLimit: UInt64 = 1 << 40
+
+    /// Bytes of all documents that are kept of a compressed archive.
+    static let documentsLimit = 64 << 20
+
+    private(set) var home: Home
     let name: String
+    /// Of a compressed archive: the SHA-256 of its file.
+    private(set) var fileDigest: Digest?
     private(set) var members: [String: Member] = [:]
     private(set) var repeated: Set<String> = []
     /// Whether the first member that tells is of an archive of images.
     private(set) var beginsLikeImages = false
 
     /// Reads all headers of the archive, seeking over content; nil when it has more members than ``limit``.
-    init?(_ file: File, name: String) throws(ArchiveError) {
-        self.file = file
+    init?(_ file: File, name: String, cancellation: Cancellation? = nil) throws(ArchiveError) {
+        home = .tar(file)
         self.name = name
-        let reader = TarReader(FileRangeSource(file: file), name: name)
-        var count = 0
+        let reader = TarReader(FileRangeSource(file: file, cancellation: cancellation), name: name)
         var isTold = false
+        var count = 0
         while let entry = try reader.next() {
             count += 1
             if !isTold, let answer = Self.isOfImages(entry.path) {
@@ -39,21 +58,104 @@ struct ArchiveMembers {
             }
             if count > Self.limit {
                 guard beginsLikeImages else { return nil }
+                throw Self.tooMany(name)
+            }
+            note(entry, at: reader.offset)
+        }
+    }
+
+    /// Decompresses an archive of images once from front to back: notes where its members lie, keeps what may be an
+    /// index, a manifest or a config, and takes the digest of the file.
+    init(compressed file: File, name: String, cancellation: Cancellation? = nil) throws(ArchiveError) {
+        self.name = name
+        home = .compressed(documents: [:])
+        beginsLikeImages = true
+        let source = DecompressingSource(
+            FileRangeSource(file: file, cancellation: cancellation),
+            name: name,
+            limits: DecompressionLimits(outputBytes: Self.unpackedLimit),
+            isDigesting: true
+        )
+        let reader = TarReader(source, name: name)
+        var documents: [UInt64: [UInt8]] = [:]
+        var kept = 0
+        var count = 0
+        while let entry = try reader.next() {
+            count += 1
+            guard count <= Self.limit else { throw Self.tooMany(name) }
+            let offset = reader.offset
+            note(entry, at: offset)
+            guard entry.kind == .regular, !entry.isSparse, entry.size <= UInt64(OCILayout.configLimit),
+                let document = try Self.document(reader, entry.size)
+            else { continue }
+            kept += document.count
+            guard kept <= Self.documentsLimit else {
                 throw ArchiveError(
                     .limitExceeded,
-                    "\(name): an archive of images with more than \(Self.limit) members"
+                    "\(name): an archive of images with more than \(Self.documentsLimit >> 20) MiB of JSON documents"
                 )
             }
-            guard entry.kind != .directory, let path = Self.normalized(entry.path, in: []) else { continue }
-            let member = Member(
-                kind: entry.kind,
-                linkTarget: String(decoding: entry.linkTarget, as: UTF8.self),
-                offset: reader.offset,
-                size: entry.size,
-                isSparse: entry.isSparse
-            )
-            if members.updateValue(member, forKey: path) != nil { repeated.insert(path) }
+            documents[offset] = document
         }
+        try reader.drain()
+        fileDigest = source.finishDigest()
+        home = .compressed(documents: documents)
+    }
+
+    /// Lists an OCI layout that is a folder. Symbolic links in it lead nowhere.
+    init(folder: FilePath) throws(ArchiveError) {
+        name = folder.string
+        home = .folder(folder)
+        beginsLikeImages = true
+        for file in ["oci-layout", "index.json"] { try note(file, in: folder) }
+        for part in ["blobs", "blobs/sha256"] {
+            do {
+                guard try FileStatus.of(folder.pushing(FilePath(part)))?.kind == .directory else { return }
+            } catch { throw ArchiveError(error) }
+        }
+        let names: [FilePath.Component]
+        do { names = try Directory.names(in: folder.pushing("blobs/sha256")) } catch {
+            throw ArchiveError(error)
+        }
+        guard names.count <= Self.limit else { throw Self.tooMany(name) }
+        for blob in names { try note("blobs/sha256/\(blob)", in: folder) }
+    }
+
+    private mutating func note(_ entry: TarEntry, at offset: UInt64) {
+        guard entry.kind != .directory, let path = Self.normalized(entry.path, in: []) else { return }
+        let member = Member(
+            kind: entry.kind,
+            linkTarget: String(decoding: entry.linkTarget, as: UTF8.self),
+            offset: offset,
+            size: entry.size,
+            isSparse: entry.isSparse
+        )
+        if members.updateValue(member, forKey: path) != nil { repeated.insert(path) }
+    }
+
+    private mutating func note(_ path: String, in folder: FilePath) throws(ArchiveError) {
+        let status: FileStatus?
+        do { status = try FileStatus.of(folder.pushing(FilePath(path))) } catch { throw ArchiveError(error) }
+        guard let status, status.kind == .regular else { return }
+        members[path] = Member(kind: .regular, linkTarget: "", offset: 0, size: status.size, isSparse: false)
+    }
+
+    /// An entry's content if it begins as JSON does that matters here: no layer does.
+    private static func document(_ reader: TarReader, _ size: UInt64) throws(ArchiveError) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        while case .data(let piece)? = try reader.nextPiece() {
+            if bytes.isEmpty {
+                let first = piece.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+                guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return nil }
+                bytes.reserveCapacity(Int(size))
+            }
+            bytes += piece
+        }
+        return bytes
+    }
+
+    private static func tooMany(_ name: String) -> ArchiveError {
+        ArchiveError(.limitExceeded, "\(name): an archive of images with more than \(limit) members")
     }
 
     /// Whether a member's name is one that only archives of images have, or one that they never have; nil for names
@@ -114,7 +216,7 @@ struct ArchiveMembers {
             alignment: 16
         )
         defer { buffer.deallocate() }
-        let source = FileRangeSource(file: file, offset: member.offset, length: member.size)
+        let source = try documentSource(member, path)
         var count = 0
         while count < Int(member.size) {
             let read = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
@@ -124,6 +226,24 @@ struct ArchiveMembers {
             count += read
         }
         return Array(buffer.prefix(count))
+    }
+
+    private func documentSource(_ member: Member, _ path: String) throws(ArchiveError) -> any ByteSource {
+        switch home {
+        case .tar(let file): return FileRangeSource(file: file, offset: member.offset, length: member.size)
+        case .compressed(let documents):
+            guard let bytes = documents[member.offset] else {
+                throw ArchiveError(
+                    .invalid,
+                    "\(name): '\(printable(path.utf8))' is no JSON document; save the image again"
+                )
+            }
+            return MemorySource(bytes)
+        case .folder(let folder):
+            do { return FileRangeSource(file: try File.regular(folder.pushing(FilePath(path)))) } catch {
+                throw ArchiveError(error)
+            }
+        }
     }
 
     /// Where an OCI layout keeps a blob (image-spec, image-layout.md).

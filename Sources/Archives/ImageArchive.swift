@@ -1,9 +1,13 @@
 public import Host
 public import OCI
+public import SystemPackage
 
-/// A tar file that holds images: a docker-archive (`docker save`), an OCI layout, or Docker's hybrid of both.
+/// A tar file that holds images: a docker-archive (`docker save`), an OCI layout, or Docker's hybrid of both; or an OCI
+/// layout that is a folder.
 ///
-/// One pass over the headers makes an index of offsets; layers are read where they lie. Indexes, manifests and
+/// One pass over the headers makes an index of offsets; layers are read where they lie. A file that is compressed as a
+/// whole is decompressed once to make that index, and once more to read layers in the order in which they lie:
+/// nothing is ever unpacked to a file. Indexes, manifests and
 /// configs are verified against their digests while opening. Images for other platforms, attestations and artifacts
 /// that are no images are passed over, whether the archive has their blobs or not.
 public final class ImageArchive: Sendable {
@@ -19,12 +23,31 @@ public final class ImageArchive: Sendable {
     public let kind: Kind
     /// The images for the platform, in the archive's order; at least one.
     public let images: [ArchivedImage]
-    private let file: File
+    /// SHA-256 of a compressed archive's file, of a folder's `index.json`; nil of a plain tar, which is not read whole.
+    public let digest: Digest?
+    /// The open files of a folder's layers.
+    public var files: [File] { Array(layerFiles.values) }
+    /// Whether layers are read at least cost one by one, in the order of their offsets.
+    public var isSequential: Bool { cursor != nil }
 
-    private init(kind: Kind, images: [ArchivedImage], file: File) {
+    private let file: File?
+    private let cursor: ArchiveCursor?
+    private let layerFiles: [String: File]
+
+    private init(
+        _ kind: Kind,
+        _ images: [ArchivedImage],
+        file: File? = nil,
+        cursor: ArchiveCursor? = nil,
+        layerFiles: [String: File] = [:],
+        digest: Digest? = nil
+    ) {
         self.kind = kind
         self.images = images
         self.file = file
+        self.cursor = cursor
+        self.layerFiles = layerFiles
+        self.digest = digest
     }
 
     /// Opens a regular file, whose position stays.
@@ -33,42 +56,82 @@ public final class ImageArchive: Sendable {
     ///   - name: Names the file in errors.
     ///   - platform: Which images are wanted.
     /// - Returns: nil for any other tar, which is then a root file system.
-    /// - Throws: ``ArchiveError``; `unsupported` for an archive of images that is compressed as a whole, and for one
-    ///   that has nothing for the platform.
+    /// - Throws: ``ArchiveError``; `unsupported` for an archive that has nothing for the platform.
     public static func open(
         _ file: File,
         name: String,
-        platform: Platform = .host
+        platform: Platform = .host,
+        cancellation: Cancellation? = nil
     ) throws(ArchiveError) -> ImageArchive? {
         if try isCompressed(file, name) {
             guard try beginsLikeImages(file, name) else { return nil }
-            throw ArchiveError(.unsupported, "\(name) is a compressed archive of images; decompress it first")
+            let members = try ArchiveMembers(compressed: file, name: name, cancellation: cancellation)
+            guard let (kind, images) = try images(in: members, platform) else { return nil }
+            let cursor = ArchiveCursor(file: file, name: name)
+            return ImageArchive(kind, images, cursor: cursor, digest: members.fileDigest)
         }
-        guard let members = try ArchiveMembers(file, name: name) else { return nil }
+        guard let members = try ArchiveMembers(file, name: name, cancellation: cancellation),
+            let (kind, images) = try images(in: members, platform)
+        else { return nil }
+        return ImageArchive(kind, images, file: file)
+    }
+
+    /// Opens an OCI layout that is a folder. Its files are opened here, and none of them through a symbolic link.
+    public static func open(layout folder: FilePath, platform: Platform = .host) throws(ArchiveError)
+        -> ImageArchive
+    {
+        let members = try ArchiveMembers(folder: folder)
+        guard let index = try OCILayout.index(members) else {
+            throw ArchiveError(
+                .invalid,
+                "\(folder) is no OCI layout: 'oci-layout' or 'index.json' is missing"
+            )
+        }
+        let images = try OCILayout(members, platform).images(index)
+        var files: [String: File] = [:]
+        do throws(FileError) {
+            for layer in images.lazy.flatMap(\.layers) where files[layer.path] == nil {
+                files[layer.path] = try File.regular(folder.pushing(FilePath(layer.path)))
+            }
+        } catch { throw ArchiveError(error) }
+        let document = try members.read("index.json", limit: OCILayout.manifestLimit) ?? []
+        return ImageArchive(.ociLayout, images, layerFiles: files, digest: Digest.sha256(of: document))
+    }
+
+    private static func images(
+        in members: ArchiveMembers,
+        _ platform: Platform
+    ) throws(ArchiveError) -> (Kind, [ArchivedImage])? {
         let docker = try DockerManifest.read(members)
         if let index = try OCILayout.index(members) {
             var images = try OCILayout(members, platform).images(index)
             addReferences(of: docker ?? [], to: &images)
-            return ImageArchive(kind: .ociLayout, images: images, file: file)
+            return (.ociLayout, images)
         }
         guard let docker else {
             guard members.beginsLikeImages else { return nil }
             throw ArchiveError(
                 .invalid,
-                "\(name) looks like an archive of images, but has neither a usable manifest.json nor an oci-layout with its "
-                    + "index.json; save the image again"
+                "\(members.name) looks like an archive of images, but has neither a usable manifest.json nor an "
+                    + "oci-layout with its index.json; save the image again"
             )
         }
-        return ImageArchive(
-            kind: .dockerArchive,
-            images: try DockerArchive(members, platform).images(docker),
-            file: file
-        )
+        return (.dockerArchive, try DockerArchive(members, platform).images(docker))
     }
 
     /// A layer's bytes as they are in the archive, possibly compressed.
     public func layerSource(_ layer: ArchivedLayer, cancellation: Cancellation? = nil) -> any ByteSource {
-        FileRangeSource(file: file, offset: layer.offset, length: layer.size, cancellation: cancellation)
+        if let cursor { return ArchiveCursor.MemberSource(cursor, layer, cancellation: cancellation) }
+        if let file = file {
+            return FileRangeSource(
+                file: file,
+                offset: layer.offset,
+                length: layer.size,
+                cancellation: cancellation
+            )
+        }
+        guard let file = layerFiles[layer.path] else { return MemorySource([]) }
+        return FileRangeSource(file: file, cancellation: cancellation)
     }
 
     /// The hybrid's RepoTags, which its index may have only as bare tags.

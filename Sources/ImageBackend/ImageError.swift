@@ -12,6 +12,8 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
         case digestMismatch
         /// The reference or name cannot be parsed.
         case invalidReference
+        /// The image may not have this reference.
+        case referenceNotAllowed
         /// No such image, or a blob or boot file of it is missing.
         case notFound
         /// A digest prefix fits several images.

@@ -16,6 +16,9 @@ public protocol Images: Sendable {
     /// is that image.
     func `import`(_ request: ImportRequest, tracker: any Tracker) async throws(ImageError) -> Image
 
+    /// The same for every image of an archive of several, in one commit. What they are called is up to the request.
+    func importAll(_ request: ImportRequest, tracker: any Tracker) async throws(ImageError) -> [Image]
+
     /// The image that a reference, normalised reference, digest, or unique digest prefix of 12 or more hex digits
     /// names; nil when there is none. An ambiguous prefix is an error that lists the matches.
     func inspect(_ query: String) async throws(ImageError) -> Image?
@@ -54,21 +57,29 @@ extension Images {
         _ vm: VMConfiguration,
         boot: BootConfig
     ) async throws(ImageError) -> [BootFinding] { [] }
+
+    /// The one image, where a backend knows no archives of several.
+    public func importAll(_ request: ImportRequest, tracker: any Tracker) async throws(ImageError) -> [Image]
+    {
+        [try await self.import(request, tracker: tracker)]
+    }
 }
 
 /// What to import and for whom.
 public struct ImportRequest: Sendable {
-    /// A tar file.
+    /// A tar file, or an OCI layout.
     public enum Input: Sendable {
         /// Opened when its turn comes; a symbolic link is refused.
         case path(FilePath)
         /// Open already, by someone who may read it.
         case open(File)
+        /// A folder that is an OCI layout; its promised digest is that of its `index.json`.
+        case layout(FilePath)
 
         /// Where it lies, for messages.
         public var path: FilePath {
             switch self {
-            case .path(let path): path
+            case .path(let path), .layout(let path): path
             case .open(let file): file.path
             }
         }
@@ -82,6 +93,8 @@ public struct ImportRequest: Sendable {
     public var promisedDigests: [Digest?]
     /// Which image of an archive of several: a reference, tag or digest in it.
     public var select: String?
+    /// How the images get their references; nil: the one image is called ``name``, whatever an archive calls it.
+    public var naming: ImportNaming?
     /// Who wants it.
     public var source: Source
 
@@ -91,12 +104,14 @@ public struct ImportRequest: Sendable {
         inputs: [Input],
         promisedDigests: [Digest?] = [],
         select: String? = nil,
+        naming: ImportNaming? = nil,
         source: Source
     ) {
         self.name = name
         self.inputs = inputs
         self.promisedDigests = promisedDigests
         self.select = select
+        self.naming = naming
         self.source = source
     }
 
@@ -281,6 +296,8 @@ public struct PullReport: Sendable, Hashable, Codable {
 public struct ImportReport: Sendable, Hashable, Codable {
     /// SHA-256 of the bytes of each input file, in order.
     public var inputDigests: [Digest]
+    /// The references that were claimed for it.
+    public var claimed: [String]
     /// Bytes read from the input.
     public var bytesRead: UInt64
     /// Bytes of the blobs that this import added; 0 when the store had all of them.
@@ -293,12 +310,14 @@ public struct ImportReport: Sendable, Hashable, Codable {
     /// Creates a report.
     public init(
         inputDigests: [Digest],
+        claimed: [String] = [],
         bytesRead: UInt64,
         bytesAdded: UInt64,
         deadBytes: UInt64,
         warnings: [String]
     ) {
         self.inputDigests = inputDigests
+        self.claimed = claimed
         self.bytesRead = bytesRead
         self.bytesAdded = bytesAdded
         self.deadBytes = deadBytes

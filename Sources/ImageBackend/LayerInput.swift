@@ -41,6 +41,13 @@ struct LayerInput: Sendable {
         return NativeLayer(name: name, digest: diffID, hasOpaqueRoot: hasOpaqueRoot, limits: limits)
     }
 
+    /// Where the bytes lie in a compressed archive, which is best read from front to back; nil where the order is
+    /// all the same.
+    var sequence: UInt64? {
+        guard case .member(let layer, let archive) = bytes, archive.isSequential else { return nil }
+        return layer.offset
+    }
+
     /// A stream of the bytes.
     func source(_ cancellation: Cancellation) -> any ByteSource {
         switch bytes {
@@ -83,65 +90,79 @@ struct LayerInput: Sendable {
     }
 }
 
-/// What an import request comes to: layers, and the manifest and config where the input has them.
+/// What an import request comes to: images, and what is known of them beforehand.
 struct ImportPlan: Sendable {
-    var layers: [LayerInput]
-    /// The image in an archive of images; nil where the layers are all there is.
-    var image: ArchivedImage?
+    /// One image.
+    struct PlannedImage: Sendable {
+        var layers: [LayerInput]
+        /// What it is called.
+        var references: [Reference]
+        /// The image in an archive of images; nil where the layers are all there is.
+        var archived: ArchivedImage?
+        /// What had to be left out.
+        var warnings: [String] = []
+    }
+
+    var images: [PlannedImage] = []
     /// The digest of an archive of images, read for itself since its layers are read in any order.
     var archiveDigest: Digest?
     /// The files that are read, to tell whether they changed meanwhile.
-    var files: [File]
+    var files: [File] = []
 
     /// Opens what a request names.
     ///
     /// - Throws: ``ImageError``.
     init(_ request: ImportRequest, cancellation: Cancellation) throws(ImageError) {
         do {
-            files = try request.inputs.map { input in
-                switch input {
-                case .path(let path): try File.regular(path)
-                case .open(let file): file
-                }
-            }
-            layers = []
-            for (position, file) in files.enumerated() {
+            var layers: [LayerInput] = []
+            for (position, input) in request.inputs.enumerated() {
                 let promised =
                     position < request.promisedDigests.count ? request.promisedDigests[position] : nil
-                let name = file.path.string
-                guard let archive = try Self.openArchive(file) else {
+                let name = input.path.string
+                let archive: ImageArchive?
+                var whole: File?
+                switch input {
+                case .layout(let folder): archive = try ImageArchive.open(layout: folder)
+                case .path(let path):
+                    whole = try File.regular(path)
+                    archive = try whole.flatMap { try Self.openArchive($0, cancellation) }
+                case .open(let file):
+                    whole = file
+                    archive = try Self.openArchive(file, cancellation)
+                }
+                files += archive?.files ?? []
+                if let whole { files.append(whole) }
+                guard let archive else {
+                    guard let whole else { continue }
                     layers.append(
                         LayerInput(
                             name: name,
-                            bytes: .file(file),
-                            size: try file.status().size,
+                            bytes: .file(whole),
+                            size: try whole.status().size,
                             digest: promised
                         )
                     )
                     continue
                 }
-                guard files.count == 1 else {
+                guard request.inputs.count == 1 else {
                     throw ImageError(
                         .invalidArchive,
                         "\(name) is an archive of images and cannot be a layer of one; import it by itself"
                     )
                 }
-                let digest = try FileDigest.sha256(of: file, cancellation: cancellation)
-                if let promised, promised != digest { throw ImageError.mismatch(name, digest, promised) }
-                archiveDigest = digest
-                let chosen = try Self.choose(request.select, from: archive, name: name)
-                image = chosen
-                layers = chosen.layers.map { layer in
-                    LayerInput(
-                        name: "\(name): \(layer.path)",
-                        bytes: .member(layer, of: archive),
-                        size: layer.size,
-                        digest: layer.digest,
-                        diffID: layer.diffID,
-                        kind: layer.mediaType?.isErofsLayer == true
-                            ? .erofs(hasOpaqueRoot: NativeAnnotation.hasOpaqueRoot(layer.annotations)) : .tar
-                    )
+                let digest =
+                    try archive.digest
+                    ?? whole.map { try FileDigest.sha256(of: $0, cancellation: cancellation) }
+                if let promised, let digest, promised != digest {
+                    throw ImageError.mismatch(name, digest, promised)
                 }
+                archiveDigest = digest
+                images = try Self.images(of: archive, for: request, name: name)
+            }
+            if !layers.isEmpty {
+                let reference =
+                    try request.naming.map { try $0.reference() } ?? OCIBackend.localReference(request.name)
+                images = [PlannedImage(layers: layers, references: [reference])]
             }
         } catch {
             throw ImageError(
@@ -151,9 +172,45 @@ struct ImportPlan: Sendable {
         }
     }
 
+    private static func images(
+        of archive: ImageArchive,
+        for request: ImportRequest,
+        name: String
+    ) throws(ImageError) -> [PlannedImage] {
+        var named: [(image: ArchivedImage, names: [Reference], warnings: [String])]
+        if let naming = request.naming {
+            let references: [(names: [Reference], warnings: [String])]
+            do throws(ImageError) { references = try naming.references(of: archive.images) } catch {
+                throw ImageError(error.code, "\(name): \(error.message)")
+            }
+            named = zip(archive.images, references).map { ($0, $1.names, $1.warnings) }
+        } else {
+            let chosen = try Self.choose(request.select, from: archive, name: name)
+            named = [(chosen, [try OCIBackend.localReference(request.name)], [])]
+        }
+        return named.map { image, names, warnings in
+            let layers = image.layers.map { layer in
+                LayerInput(
+                    name: "\(name): \(layer.path)",
+                    bytes: .member(layer, of: archive),
+                    size: layer.size,
+                    digest: layer.digest,
+                    diffID: layer.diffID,
+                    kind: layer.mediaType?.isErofsLayer == true
+                        ? .erofs(hasOpaqueRoot: NativeAnnotation.hasOpaqueRoot(layer.annotations)) : .tar
+                )
+            }
+            return PlannedImage(layers: layers, references: names, archived: image, warnings: warnings)
+        }
+    }
+
     /// What is no tar at all, or is damaged, is the conversion's to report.
-    private static func openArchive(_ file: File) throws(ArchiveError) -> ImageArchive? {
-        do throws(ArchiveError) { return try ImageArchive.open(file, name: file.path.string) } catch {
+    private static func openArchive(_ file: File, _ cancellation: Cancellation) throws(ArchiveError)
+        -> ImageArchive?
+    {
+        do throws(ArchiveError) {
+            return try ImageArchive.open(file, name: file.path.string, cancellation: cancellation)
+        } catch {
             guard [.notATar, .truncated, .checksum, .trailingGarbage].contains(error.code) else {
                 throw error
             }

@@ -12,60 +12,99 @@ extension OCIBackend {
     /// - Throws: ``ImageError`` that names the file, the entry and what to do. The input is never changed, and
     ///   nothing of a failed import stays.
     public func `import`(_ request: ImportRequest, tracker: any Tracker) async throws(ImageError) -> Image {
-        let reference = try Self.localReference(request.name)
-        guard !request.inputs.isEmpty else {
-            throw ImageError(.invalidArchive, "nothing to import as \(reference): no tar file was given")
+        let images = try await importAll(request, tracker: tracker)
+        guard images.count == 1 else {
+            throw ImageError(.invalidArchive, "\(Self.names(of: request)) holds \(images.count) images")
         }
-        let workspace = try await withStore("opening a workspace") { try await store.openWorkspace("import") }
-        do {
-            let plan = try await onThread(named: "open") { try ImportPlan(request, cancellation: $0) }
-            let before = try plan.files.map { try $0.status() }
-            let layers = try await layers(of: plan, in: workspace, tracker: tracker)
-            for (file, status) in zip(plan.files, before) where try !file.status().hasSameContent(as: status)
-            {
-                throw ImageError(
-                    .changedWhileReading,
-                    "\(file.path) changed while it was read; it is read again once it rests",
-                    isTransient: true
-                )
-            }
-            guard layers.contains(where: { $0.finished.blob.entries > 0 }) else {
-                let files = request.inputs.map(\.path.string).joined(separator: ", ")
-                throw ImageError(
-                    .invalidArchive,
-                    "\(files) holds no entries: end blocks alone may be a layer but are no image"
-                )
-            }
-            tracker.report(ProgressEvent(phase: .commit, layers: layers.count))
-            let record = Self.imageRecord(layers, plan.image)
-            // An item of the inbox means one image at a time; by hand there may be any number.
-            try await store.commitImage(
-                record,
-                references: [reference.description],
-                source: request.source,
-                replacing: request.source != .hand
+        return images[0]
+    }
+
+    /// The same for every image of an archive of several, in one commit.
+    public func importAll(_ request: ImportRequest, tracker: any Tracker) async throws(ImageError) -> [Image]
+    {
+        if request.naming == nil { _ = try Self.localReference(request.name) }
+        guard !request.inputs.isEmpty else {
+            throw ImageError(
+                .invalidArchive,
+                "nothing to import as \(request.name): no tar file was given"
             )
-            await workspace.close()
-            tracker.report(ProgressEvent(phase: .done, layers: layers.count))
+        }
+        var workspaces: [Workspace] = []
+        do {
+            let images = try await importAll(request, in: &workspaces, tracker: tracker)
+            for workspace in workspaces { await workspace.close() }
+            return images
+        } catch {
+            for workspace in workspaces { await workspace.close() }
+            throw ImageError(error, during: "importing \(Self.names(of: request))")
+        }
+    }
+
+    private static func names(of request: ImportRequest) -> String {
+        request.inputs.map(\.path.string).joined(separator: ", ")
+    }
+
+    /// - Parameter workspaces: gets one for each image; they keep the images' layers until the commit.
+    private func importAll(
+        _ request: ImportRequest,
+        in workspaces: inout [Workspace],
+        tracker: any Tracker
+    ) async throws -> [Image] {
+        let plan = try await onThread(named: "open") { try ImportPlan(request, cancellation: $0) }
+        let before = try plan.files.map { try $0.status() }
+        var imported: [[ImportedLayer]] = []
+        for image in plan.images {
+            let workspace = try await store.openWorkspace("import")
+            workspaces.append(workspace)
+            imported.append(try await layers(image.layers, in: workspace, tracker: tracker))
+        }
+        for (file, status) in zip(plan.files, before) where try !file.status().hasSameContent(as: status) {
+            throw ImageError(
+                .changedWhileReading,
+                "\(file.path) changed while it was read; it is read again once it rests",
+                isTransient: true
+            )
+        }
+        for layers in imported where !layers.contains(where: { $0.finished.blob.entries > 0 }) {
+            throw ImageError(
+                .invalidArchive,
+                "\(Self.names(of: request)) holds no entries: end blocks alone may be a layer but are no image"
+            )
+        }
+        let count = imported.reduce(0) { $0 + $1.count }
+        tracker.report(ProgressEvent(phase: .commit, layers: count))
+        let records = zip(imported, plan.images).map { Self.imageRecord($0, $1.archived) }
+        // An item of the inbox means what it holds now; by hand there may be any number.
+        try await store.commitImages(
+            zip(records, plan.images).map { ($0, $1.references.map(\.description)) },
+            source: request.source,
+            replacing: request.source != .hand
+        )
+        tracker.report(ProgressEvent(phase: .done, layers: count))
+        var images: [Image] = []
+        for (position, record) in records.enumerated() {
             guard var image = try await image(record.digest) else {
                 throw ImageError(
                     .notFound,
-                    "\(reference) was deleted while it was imported",
+                    "\(plan.images[position].references[0]) was deleted while it was imported",
                     isTransient: true
                 )
             }
-            image.imported = ImportReport(
-                inputDigests: plan.archiveDigest.map { [$0] } ?? layers.map(\.bytes.digest),
-                bytesRead: layers.reduce(0) { $0 + $1.bytesRead },
-                bytesAdded: layers.reduce(0) { $0 + ($1.finished.isNew ? $1.finished.blob.size : 0) },
-                deadBytes: layers.reduce(0) { $0 + ($1.conversion?.summary.deadBytes ?? 0) },
-                warnings: layers.flatMap { $0.conversion?.warnings ?? [] }
-            )
-            return image
-        } catch {
-            await workspace.close()
-            throw ImageError(error, during: "importing \(reference)")
+            image.imported = report(of: imported[position], plan, position)
+            images.append(image)
         }
+        return images
+    }
+
+    private func report(of layers: [ImportedLayer], _ plan: ImportPlan, _ position: Int) -> ImportReport {
+        ImportReport(
+            inputDigests: plan.archiveDigest.map { [$0] } ?? layers.map(\.bytes.digest),
+            claimed: plan.images[position].references.map(\.description),
+            bytesRead: layers.reduce(0) { $0 + $1.bytesRead },
+            bytesAdded: layers.reduce(0) { $0 + ($1.finished.isNew ? $1.finished.blob.size : 0) },
+            deadBytes: layers.reduce(0) { $0 + ($1.conversion?.summary.deadBytes ?? 0) },
+            warnings: plan.images[position].warnings + layers.flatMap { $0.conversion?.warnings ?? [] }
+        )
     }
 
     /// Whether a file looks like a tar, compressed or not: its first blocks are read, nothing else.

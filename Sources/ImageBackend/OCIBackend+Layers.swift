@@ -24,25 +24,26 @@ struct ImportedLayer: Sendable {
 }
 
 extension OCIBackend {
-    /// Brings the layers of an import into the store, in the order of the plan.
+    /// Brings the layers of an image into the store, bottom first.
     func layers(
-        of plan: ImportPlan,
+        _ inputs: [LayerInput],
         in workspace: Workspace,
         tracker: any Tracker
     ) async throws -> [ImportedLayer] {
         let limit = configuration.registry.imageLayers
-        guard plan.layers.count <= limit else {
+        guard inputs.count <= limit else {
             throw ImageError(
                 .limitExceeded,
-                "\(plan.layers[0].name): an image of \(plan.layers.count) layers; \(limit) are allowed "
+                "\(inputs[0].name): an image of \(inputs.count) layers; \(limit) are allowed "
                     + "(store.limits.imageLayers)"
             )
         }
         let finisher = LayerFinisher(self, workspace: workspace)
+        let turns = SequentialTurns(inputs.map(\.sequence))
         return try await withThrowingTaskGroup(of: (Int, ImportedLayer).self) { group in
-            for (position, input) in plan.layers.enumerated() {
+            for (position, input) in inputs.enumerated() {
                 group.addTask {
-                    let job = LayerJob(input: input, position: position, count: plan.layers.count)
+                    let job = LayerJob(input: input, position: position, count: inputs.count, turns: turns)
                     return (position, try await self.layer(job, finisher, in: workspace, tracker: tracker))
                 }
             }
@@ -58,59 +59,53 @@ extension OCIBackend {
         in workspace: Workspace,
         tracker: any Tracker
     ) async throws -> ImportedLayer {
-        var bytes: ImportedLayer.Bytes?
-        var bytesRead: UInt64 = 0
-        var conversion: LayerConverter.Result?
-        var isTaken = false
+        var obtained: ObtainedLayer?
         var finished = try await finisher.layer(at: job.position, named: job.input.name) {
-            if let native = job.input.native(configuration.limits) {
-                bytes = ImportedLayer.Bytes(
-                    digest: job.input.digest ?? native.digest,
-                    count: job.input.size,
-                    compression: .none
-                )
-                if let known = try await finisher.known(native) { return .stored(known) }
-                bytesRead = job.input.size
-                isTaken = true
-                return .stored(try await take(native, of: job, in: workspace, tracker: tracker))
+            do {
+                let layer = try await obtain(job, finisher, in: workspace, tracker: tracker)
+                await job.turns.leave(job.position)
+                obtained = layer
+                return layer.unfinished
+            } catch {
+                await job.turns.leave(job.position)
+                throw error
             }
-            if let (known, its) = try await known(job.input, finisher) {
-                bytes = its
-                return .stored(known)
-            }
-            bytesRead = job.input.size
-            if let (known, its) = try await recognised(job.input, finisher) {
-                bytes = its
-                return .stored(known)
-            }
-            let image = workspace.path.appending("layer\(job.position).erofs")
-            let tool = try await engineTool()
-            var result = try await slots.run {
-                try Task.checkCancellation()
-                return try await convert(job, to: image, tracker: tracker)
-            }
-            bytes = ImportedLayer.Bytes(
-                digest: result.digest,
-                count: result.bytes,
-                compression: result.inputCompression
-            )
-            conversion = result
-            if let tool {
-                if let known = try await finisher.known(result.diffID) { return .stored(known) }
-                result = try await written(by: tool, result, at: image)
-                conversion = result
-            }
-            return .converted(result, image: image)
         }
-        if isTaken { finished.isNew = true }
-        guard let bytes else {
+        if obtained?.isTaken == true { finished.isNew = true }
+        guard let obtained else {
             throw ImageError(.cancelled, "stopped before a layer was read", isTransient: true)
         }
         return ImportedLayer(
-            bytes: bytes,
-            bytesRead: bytesRead,
-            conversion: conversion,
+            bytes: obtained.bytes,
+            bytesRead: obtained.bytesRead,
+            conversion: obtained.conversion,
             finished: finished
+        )
+    }
+
+    /// Finds a native layer in the store, or takes it as it is.
+    private func obtain(
+        _ native: NativeLayer,
+        _ job: LayerJob,
+        _ finisher: LayerFinisher,
+        in workspace: Workspace,
+        tracker: any Tracker
+    ) async throws -> ObtainedLayer {
+        let bytes = ImportedLayer.Bytes(
+            digest: job.input.digest ?? native.digest,
+            count: job.input.size,
+            compression: .none
+        )
+        if let known = try await finisher.known(native) {
+            return ObtainedLayer(unfinished: .stored(known), bytes: bytes)
+        }
+        await job.turns.enter(job.position)
+        let taken = try await take(native, of: job, in: workspace, tracker: tracker)
+        return ObtainedLayer(
+            unfinished: .stored(taken),
+            bytes: bytes,
+            bytesRead: job.input.size,
+            isTaken: true
         )
     }
 
@@ -138,6 +133,57 @@ extension OCIBackend {
         return try await commit(native: record, image: image, boot: boot, compressed: digest, in: workspace)
     }
 
+    /// Finds a layer in the store, or converts it.
+    private func obtain(
+        _ job: LayerJob,
+        _ finisher: LayerFinisher,
+        in workspace: Workspace,
+        tracker: any Tracker
+    ) async throws -> ObtainedLayer {
+        if let native = job.input.native(configuration.limits) {
+            return try await obtain(native, job, finisher, in: workspace, tracker: tracker)
+        }
+        if let (known, bytes) = try await known(job.input, finisher) {
+            return ObtainedLayer(unfinished: .stored(known), bytes: bytes)
+        }
+        if let (known, bytes) = try await recognised(job.input, finisher) {
+            return ObtainedLayer(unfinished: .stored(known), bytes: bytes, bytesRead: job.input.size)
+        }
+        if job.input.sequence != nil {
+            await job.turns.enter(job.position)
+            // A layer that is there twice may have been converted meanwhile.
+            if let (known, bytes) = try await known(job.input, finisher) {
+                return ObtainedLayer(unfinished: .stored(known), bytes: bytes)
+            }
+        }
+        let image = workspace.path.appending("layer\(job.position).erofs")
+        let tool = try await engineTool()
+        var result = try await slots.run {
+            try Task.checkCancellation()
+            return try await convert(job, to: image, tracker: tracker)
+        }
+        let bytes = ImportedLayer.Bytes(
+            digest: result.digest,
+            count: result.bytes,
+            compression: result.inputCompression
+        )
+        var unfinished = UnfinishedLayer.converted(result, image: image)
+        if let tool {
+            if let known = try await finisher.known(result.diffID) {
+                unfinished = .stored(known)
+            } else {
+                result = try await written(by: tool, result, at: image)
+                unfinished = .converted(result, image: image)
+            }
+        }
+        return ObtainedLayer(
+            unfinished: unfinished,
+            bytes: bytes,
+            bytesRead: job.input.size,
+            conversion: result
+        )
+    }
+
     /// A layer that the store has, if the input says which layer it is: its bytes are not read then. What an archive of
     /// images promises is what its image is known by, so the store's layer is the right one whatever the bytes are.
     private func known(
@@ -159,7 +205,8 @@ extension OCIBackend {
         _ input: LayerInput,
         _ finisher: LayerFinisher
     ) async throws -> (BlobRecord, ImportedLayer.Bytes)? {
-        guard try await store.hasLayer(ofSize: input.size) else { return nil }
+        // Reading a compressed archive twice costs more than it saves; its layers say their diffIDs anyway.
+        guard input.sequence == nil, try await store.hasLayer(ofSize: input.size) else { return nil }
         let bytes = try await onThread(named: "hash") { try input.identify($0) }
         // Other bytes than those promised are the conversion's to refuse.
         guard input.digest == nil || input.digest == bytes.digest else { return nil }
@@ -172,6 +219,23 @@ extension OCIBackend {
     }
 
     private func convert(
+        _ job: LayerJob,
+        to output: FilePath,
+        tracker: any Tracker
+    ) async throws -> LayerConverter.Result {
+        // A layer hardly ever takes more than its tar, and a compressed one not much more than what it is given as.
+        let claim = try await space.claim(job.input.size, for: "importing \(job.input.name)")
+        do {
+            let result = try await converted(job, to: output, tracker: tracker)
+            await space.release(claim)
+            return result
+        } catch {
+            await space.release(claim)
+            throw error
+        }
+    }
+
+    private func converted(
         _ job: LayerJob,
         to output: FilePath,
         tracker: any Tracker
@@ -205,9 +269,20 @@ private struct LayerJob: Sendable {
     var input: LayerInput
     var position: Int
     var count: Int
+    var turns: SequentialTurns
 
     /// So many bytes of it were read.
     func progress(_ bytes: UInt64) -> ProgressEvent {
         ProgressEvent(phase: .layer, layer: position, layers: count, bytes: bytes, total: input.size)
     }
+}
+
+/// A layer before it is finished over those below it.
+private struct ObtainedLayer: Sendable {
+    var unfinished: UnfinishedLayer
+    var bytes: ImportedLayer.Bytes
+    var bytesRead: UInt64 = 0
+    var conversion: LayerConverter.Result?
+    /// Whether it is a native layer that the store did not have.
+    var isTaken = false
 }

@@ -1,6 +1,7 @@
 import GRDB
 import Glibc
 import Host
+import Synchronization
 import SystemPackage
 
 /// The SQLite database: one connection that writes, a few that read, shared with other processes through WAL.
@@ -12,6 +13,7 @@ final class Index: Sendable {
     static let patienceInSeconds = 30
 
     let path: FilePath
+    private let changes = Mutex(StoreChanges())
     /// What was found when the index had to be made anew beside content; nil when it was there.
     let rebuilt: RebuildReport?
     private let pool: DatabasePool
@@ -78,9 +80,35 @@ final class Index: Sendable {
     ) async throws -> Success {
         if !evenIfCancelled { try Task.checkCancellation() }
         do {
-            return try await Task { try await pool.write(body) }.value
+            return try await Task {
+                try await pool.write { db in
+                    let before = db.totalChangesCount
+                    defer { if db.totalChangesCount != before { changes.withLock { $0.own += 1 } } }
+                    return try body(db)
+                }
+            }.value
         } catch { throw StoreError.translated(error, index: path) }
     }
+
+    /// Moves the clock, which counts as no change, and sees whether other processes wrote anything since.
+    func tick<Success: Sendable>(_ body: @escaping @Sendable (Database) throws -> Success) async throws
+        -> Success
+    {
+        do {
+            return try await Task {
+                try await pool.write { db in
+                    // Changes with every commit of another connection, never with those of this one, which alone
+                    // writes in this process.
+                    let version = try Int64.fetchOne(db, sql: "PRAGMA data_version") ?? 0
+                    changes.withLock { $0.others = version }
+                    return try body(db)
+                }
+            }.value
+        } catch { throw StoreError.translated(error, index: path) }
+    }
+
+    /// What was written so far.
+    var version: StoreChanges { changes.withLock(\.self) }
 
     /// Runs a transaction that may write, blocking this thread: for opening the store.
     func writeBlocking<Success>(_ body: (Database) throws -> Success) throws -> Success {

@@ -262,8 +262,10 @@ public struct SourceRecord: Hashable, Sendable, Codable {
     public var identity: String
     /// SHA-256 of the bytes that were read, of a folder: of its files' digests.
     public var digest: Digest?
-    /// The image that came of it.
+    /// The image that came of it; of an archive of several images the first.
     public var image: Digest?
+    /// The other images of an archive of several.
+    public var furtherImages: [Digest] = []
     /// Where it stands.
     public var state: State
     /// Tries so far.
@@ -277,12 +279,16 @@ public struct SourceRecord: Hashable, Sendable, Codable {
     /// Since when the item is gone, on the store's clock.
     public var absentSince: StoreTime?
 
+    /// Every image that came of it.
+    public var images: [Digest] { (image.map { [$0] } ?? []) + furtherImages }
+
     /// Creates a record.
     public init(
         source: Source,
         identity: String,
         digest: Digest? = nil,
         image: Digest? = nil,
+        furtherImages: [Digest] = [],
         state: State,
         attempts: Int = 0,
         nextTry: StoreTime? = nil,
@@ -294,6 +300,7 @@ public struct SourceRecord: Hashable, Sendable, Codable {
         self.identity = identity
         self.digest = digest
         self.image = image
+        self.furtherImages = furtherImages
         self.state = state
         self.attempts = attempts
         self.nextTry = nextTry

@@ -14,6 +14,37 @@ extension Store {
         }
     }
 
+    /// The claims on some references, sorted by reference, the winner of a reference first.
+    public func claims(on references: [String]) async throws -> [Claim] {
+        try await index.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT * FROM claims WHERE reference IN (SELECT value FROM json_each(?))
+                    ORDER BY reference, rank, sequence DESC
+                    """,
+                arguments: [try JSON.text(references)]
+            ).map(Claim.init)
+        }
+    }
+
+    /// Whose claim holds on each of some references; those that nobody claims are left out.
+    public func winners(of references: [String]) async throws -> [Claim] {
+        var seen: Set<String> = []
+        return try await claims(on: references).filter { seen.insert($0.reference).inserted }
+    }
+
+    /// What a source claims, sorted by reference.
+    public func claims(of source: Source) async throws -> [Claim] {
+        try await index.read { db in
+            try Row.fetchAll(
+                db,
+                sql: "SELECT * FROM claims WHERE source = ? ORDER BY reference",
+                arguments: [source.rawValue]
+            ).map(Claim.init)
+        }
+    }
+
     /// Pins an image by hand or for a source.
     ///
     /// - Throws: ``StoreError`` `notFound` when there is no such image.
@@ -53,7 +84,7 @@ extension Store {
         let clock = clock
         let unpinned = try await index.write { db in
             try Claim.release(db, source, keeping: [])
-            return try Pins.remove(db, source, keeping: nil, at: try clock.advance(db))
+            return try Pins.remove(db, source, keeping: [], at: try clock.advance(db))
         }
         await flushSidecars()
         return unpinned
@@ -126,18 +157,21 @@ enum Pins {
         try db.execute(sql: "UPDATE images SET unpinned_at = NULL WHERE digest = ?", arguments: [image.hex])
     }
 
-    /// Removes a source's pins except one; returns the images left without any, sorted.
+    /// Removes a source's pins except some; returns the images left without any, sorted.
     @discardableResult
     static func remove(
         _ db: Database,
         _ source: Source,
-        keeping kept: Digest?,
+        keeping kept: [Digest],
         at time: StoreTime
     ) throws -> [Digest] {
         let rows = try Row.fetchAll(
             db,
-            sql: "DELETE FROM pins WHERE source = ? AND image IS NOT ? RETURNING image",
-            arguments: [source.rawValue, kept?.hex]
+            sql: """
+                DELETE FROM pins WHERE source = ? AND image NOT IN (SELECT value FROM json_each(?))
+                RETURNING image
+                """,
+            arguments: [source.rawValue, try JSON.text(kept.map(\.hex))]
         )
         let images = try rows.map { try $0.digest("image") }
         for image in images { try Sidecars.markImage(image, db) }

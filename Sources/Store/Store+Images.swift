@@ -14,25 +14,38 @@ extension Store {
         source: Source,
         replacing: Bool
     ) async throws {
+        try await commitImages([(image, references)], source: source, replacing: replacing)
+    }
+
+    /// The same for several images at once: with `replacing`, the source claims and pins these alone afterwards.
+    public func commitImages(
+        _ images: [(record: ImageRecord, references: [String])],
+        source: Source,
+        replacing: Bool
+    ) async throws {
         let (layout, clock) = (layout, clock)
         try await index.write { db in
             let time = try clock.advance(db)
-            for layer in image.layers where try layout.intactBlob(db, layer.key) == nil {
-                throw StoreError(
-                    .missingBlob,
-                    "the layer \(layer.key) of \(image.digest) is not in the store: import the image again"
-                )
+            for image in images.map(\.record) {
+                for layer in image.layers where try layout.intactBlob(db, layer.key) == nil {
+                    throw StoreError(
+                        .missingBlob,
+                        "the layer \(layer.key) of \(image.digest) is not in the store: import the image again"
+                    )
+                }
+                try image.put(db)
             }
-            try image.put(db)
-            for reference in references {
-                try Claim(reference: reference, source: source, image: image.digest).make(db)
+            for (image, references) in images {
+                for reference in references {
+                    try Claim(reference: reference, source: source, image: image.digest).make(db)
+                }
+                try Pins.add(db, image.digest, by: source)
             }
-            try Pins.add(db, image.digest, by: source)
             if replacing {
-                try Claim.release(db, source, keeping: references)
-                try Pins.remove(db, source, keeping: image.digest, at: time)
+                try Claim.release(db, source, keeping: images.flatMap(\.references))
+                try Pins.remove(db, source, keeping: images.map(\.record.digest), at: time)
             }
-            try Sidecars.markImage(image.digest, db)
+            for image in images { try Sidecars.markImage(image.record.digest, db) }
         }
         await flushSidecars()
     }

@@ -15,7 +15,8 @@ extension Store {
             try db.execute(
                 sql: "INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 arguments: [
-                    record.source.rawValue, record.identity, record.digest?.hex, record.image?.hex,
+                    record.source.rawValue, record.identity, record.digest?.hex,
+                    record.images.isEmpty ? nil : record.images.map(\.hex).joined(separator: " "),
                     record.state.rawValue, record.attempts, record.nextTry?.nanoseconds, record.errorCode,
                     record.message, record.absentSince?.nanoseconds,
                 ]
@@ -39,11 +40,19 @@ extension SourceRecord {
                 "the index's table 'sources' holds an unknown state '\(try row.text("state"))'"
             )
         }
+        // Of an archive of several images the column holds all, with spaces between.
+        let images = try (row.optionalText("image") ?? "").split(separator: " ").map { hex in
+            guard let digest = Digest(hex: hex) else {
+                throw StoreError(.corruptIndex, "the index's table 'sources' holds no digest in '\(hex)'")
+            }
+            return digest
+        }
         self.init(
             source: try row.source("source"),
             identity: try row.text("identity"),
             digest: try row.optionalDigest("digest"),
-            image: try row.optionalDigest("image"),
+            image: images.first,
+            furtherImages: Array(images.dropFirst()),
             state: state,
             attempts: Int(clamping: try row.integer("attempts")),
             nextTry: try row.optionalTime("next_try"),

@@ -47,13 +47,23 @@ struct StoreClock: Sendable {
     }
 }
 
+/// Tells whether the index may have changed; compared with an earlier one of the same process.
+public struct StoreChanges: Hashable, Sendable {
+    var own: UInt64 = 0
+    var others: Int64 = 0
+}
+
 extension Store {
     /// Adds the boot-time clock's advance since the last call (of any process) and returns the store's time.
     public func tick() async throws -> StoreTime {
-        let time = try await index.write { [clock] db in try clock.advance(db) }
+        let time = try await index.tick { [clock] db in try clock.advance(db) }
         await flushSidecars()
         return time
     }
+
+    /// Another value after each change of the index but that of the clock: by this process at once, by others as of
+    /// the last ``tick()``.
+    public var changes: StoreChanges { index.version }
 }
 
 /// A number larger than any before it; orders claims and images.

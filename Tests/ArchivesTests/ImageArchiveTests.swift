@@ -113,22 +113,74 @@ struct ImageArchiveTests {
         #expect(try open([UInt8](repeating: 0, count: 1024)) == nil)
     }
 
-    @Test("a compressed archive of images is refused with what to do; a compressed root file system is none")
-    func compressed() async throws {
+    @Test(
+        "a compressed archive of images is read, in whatever order its layers are asked for",
+        arguments: ["gzip -c", "zstd -qc", "xz -c", "bzip2 -c", "lz4 -qc"]
+    )
+    func compressed(program: String) async throws {
+        let image = SampleImage()
         let folder = try TemporaryDirectory("archives")
-        for (bytes, isImages) in [(SampleImage().layout(), true), (TarCorpus.everything(), false)] {
+        let plain = try folder.write(image.layout(), to: "plain")
+        let file = folder.appending("x.tar")
+        try await check("sh", ["-c", "\(program) <\(plain) >\(file)"])
+        let archive = try #require(try ImageArchive.open(File.regular(file), name: "x.tar"))
+        #expect(archive.isSequential)
+        #expect(archive.digest == .sha256(of: try folder.bytes(of: "x.tar")))
+        let found = try #require(archive.images.first)
+        #expect(found.manifestBytes == image.manifest && found.configBytes == image.config)
+        for _ in 0..<2 {
+            for (layer, bytes) in zip(found.layers, image.layers).reversed() {
+                #expect(try readAll(archive.layerSource(layer)) == bytes)
+            }
+            // One that is given up half way is nobody's trouble.
+            let half = archive.layerSource(found.layers[0])
+            var buffer = [UInt8](repeating: 0, count: 100)
+            #expect(try buffer.withUnsafeMutableBytes { try half.read(into: $0) } == 100)
+        }
+    }
+
+    @Test("a compressed root file system is none, and a compressed archive that is cut off says so")
+    func compressedOthers() async throws {
+        let folder = try TemporaryDirectory("archives")
+        for (bytes, isImages) in [(TarCorpus.everything(), false), (SampleImage().layout(), true)] {
             try folder.write(bytes, to: "plain")
             try await check("sh", ["-c", "zstd -q -f \(folder.path)/plain -o \(folder.path)/out"])
-            let file = try File.regular(folder.appending("out"))
-            if isImages {
-                let error = #expect(throws: ArchiveError.self) {
-                    try ImageArchive.open(file, name: "x.tar.zst")
-                }
-                #expect(error?.code == .unsupported && error?.message.contains("decompress it first") == true)
-            } else {
-                #expect(try ImageArchive.open(file, name: "x.tar.zst") == nil)
+            guard isImages else {
+                #expect(
+                    try ImageArchive.open(File.regular(folder.appending("out")), name: "x.tar.zst") == nil
+                )
+                continue
             }
+            try folder.write(try folder.bytes(of: "out").dropLast(40), to: "cut")
+            let error = #expect(throws: ArchiveError.self) {
+                try ImageArchive.open(File.regular(folder.appending("cut")), name: "x.tar.zst")
+            }
+            #expect(error?.code == .truncated && error?.message.contains("x.tar.zst") == true)
         }
+    }
+
+    @Test("an OCI layout that is a folder is read, and nothing outside of it")
+    func folder() async throws {
+        let image = SampleImage()
+        let folder = try TemporaryDirectory("archives")
+        let tar = try folder.write(image.layout(), to: "x.tar")
+        let layout = folder.appending("layout")
+        try Directory.create(layout)
+        try await check("tar", ["-C", layout.string, "-xf", tar.string])
+        let archive = try ImageArchive.open(layout: layout)
+        let found = try #require(archive.images.first)
+        #expect(archive.kind == .ociLayout && archive.files.count == 2)
+        for (layer, bytes) in zip(found.layers, image.layers) {
+            #expect(try readAll(archive.layerSource(layer)) == bytes)
+        }
+        let blob = layout.pushing(FilePath(found.layers[0].path))
+        try Directory.rename(blob, to: folder.appending("outside"))
+        try await check("ln", ["-s", folder.appending("outside").string, blob.string])
+        let error = #expect(throws: ArchiveError.self) { try ImageArchive.open(layout: layout) }
+        #expect(error?.message.contains(found.layers[0].path) == true)
+        let empty = folder.appending("empty")
+        try Directory.create(empty)
+        #expect(throws: ArchiveError.self) { try ImageArchive.open(layout: empty) }
     }
 
     @Test("whatever is missing, damaged or of another size is an error that names it")
