@@ -155,6 +155,8 @@ extension Settings {
             folderSettle: inbox.folderSettle,
             onSuccess: inbox.onSuccess == .keep ? .keep : .remove,
             rescan: inbox.rescan,
+            requiresDigest: inbox.requireDigest,
+            reserve: store.reserve,
             allowReferences: inbox.allowReferences,
             receipts: paths.inboxReceipts,
             conversions: jobs.conversions,

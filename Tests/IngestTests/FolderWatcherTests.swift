@@ -107,6 +107,23 @@ struct FolderWatcherTests {
         await watcher.stop()
     }
 
+    @Test("leaves out hidden names where it is told to")
+    func hidden() async throws {
+        let folder = try TemporaryDirectory("watch")
+        let watcher = FolderWatcher(skipsHidden: true)
+        watcher.watch([folder.path])
+        _ = await wait(watcher, for: .watching)
+        try folder.write("a", to: ".hidden.tar")
+        try folder.write("b", to: "seen.tar")
+        var names: Set<FilePath.Component?> = []
+        for await event in watcher.events {
+            names.insert(event.name)
+            if event.kind == .closedAfterWriting { break }
+        }
+        #expect(names == ["seen.tar"])
+        await watcher.stop()
+    }
+
     @Test("a stopped watcher ends, and another may start")
     func stopped() async throws {
         let folder = try TemporaryDirectory("watch")

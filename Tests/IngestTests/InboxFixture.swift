@@ -16,8 +16,14 @@ final class InboxFixture: Sendable {
     let log: LogLines
     private let changes: AsyncStream<Void>
 
-    /// - Parameter base: the fixture whose files and store are used again, as by a process that starts anew.
-    init(again base: InboxFixture? = nil, _ configure: (inout InboxSettings) -> Void = { _ in }) throws {
+    /// - Parameters:
+    ///   - base: the fixture whose files and store are used again, as by a process that starts anew.
+    ///   - disk: says how many bytes are free.
+    init(
+        again base: InboxFixture? = nil,
+        disk: Disk = Disk(),
+        _ configure: (inout InboxSettings) -> Void = { _ in }
+    ) throws {
         folder = try base?.folder ?? TemporaryDirectory("inbox")
         store = try Store(layout: StoreLayout(root: folder.appending("store")))
         images = StubImages(store: store)
@@ -41,6 +47,7 @@ final class InboxFixture: Sendable {
             store: store,
             images: images,
             logger: Logger(label: "test") { _ in LineHandler(lines: lines) },
+            freeBytes: { _ in disk.free.load(ordering: .relaxed) },
             onChange: { continuation.yield() }
         )
     }
@@ -108,6 +115,11 @@ final class InboxFixture: Sendable {
     }
 
     func isPinned(_ item: String) async throws -> Bool { try await !pins(item).isEmpty }
+}
+
+/// A disk that has as much room as it is told.
+final class Disk: Sendable {
+    let free = Atomic<UInt64>(.max)
 }
 
 /// Lines that were logged.

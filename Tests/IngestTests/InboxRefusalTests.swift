@@ -78,9 +78,10 @@ struct InboxRefusalTests {
         try fixture.drop("docker.io%2Flibrary%2Fnginx@1.tar", "content")
         try fixture.drop("web.tar", "content")
         try await fixture.run()
-        #expect(fixture.images.imported == ["web.tar"])
+        #expect(try await fixture.store.images().count == 1)
         let receipt = try #require(try await fixture.receipt("docker.io%2Flibrary%2Fnginx@1.tar"))
         #expect(receipt.errorCode == InboxCode.referenceNotAllowed)
+        #expect(try await fixture.pass().isEmpty)
 
         let again = try InboxFixture(again: fixture) {
             $0.allowReferences = ["localhost/*", "docker.io/library/*"]
@@ -141,6 +142,28 @@ struct InboxSidecarTests {
         try await fixture.run()
         #expect(try await fixture.receipt("slow.tar")?.state == .done)
         #expect(try await fixture.receipt("web.tar")?.state == .done)
+    }
+
+    @Test("nothing is taken without one where that is asked for")
+    func required() async throws {
+        let fixture = try InboxFixture { $0.requiresDigest = true }
+        try fixture.drop("web.tar", "content")
+        try fixture.folder.write("a", to: "inbox/some.image/1.tar")
+        try fixture.folder.write("b", to: "inbox/some.image/2.tar")
+        try fixture.folder.write("\(Digest.sha256(of: "a".utf8).hex)", to: "inbox/some.image/1.tar.sha256")
+        try await fixture.run()
+        #expect(fixture.images.imported.isEmpty)
+        for name in ["web.tar", "some.image"] {
+            let receipt = try #require(try await fixture.receipt(name))
+            #expect(receipt.state == .waiting && receipt.errorCode == InboxCode.noDigest)
+            #expect(receipt.message?.contains(".sha256") == true)
+        }
+        #expect(await fixture.inbox.activity.incomplete == 2)
+        try fixture.drop("web.tar.sha256", "\(digest.hex)  web.tar\n")
+        try fixture.folder.write("\(Digest.sha256(of: "b".utf8).hex)", to: "inbox/some.image/2.tar.sha256")
+        try await fixture.run()
+        #expect(try await fixture.receipt("web.tar")?.state == .done)
+        #expect(try await fixture.receipt("some.image")?.state == .done)
     }
 
     @Test("a sidecar that comes before the new file leaves the old one in place")

@@ -89,6 +89,33 @@ struct InboxTests {
         try fixture.drop("b.tar", "content")
         try await fixture.run()
         #expect(try await fixture.store.images().map(\.pins) == [[.inbox("a.tar"), .inbox("b.tar")]])
+        let receipts = [try await fixture.receipt("a.tar"), try await fixture.receipt("b.tar")]
+        #expect(receipts.allSatisfy { $0?.state == .done })
+        #expect(receipts.contains { $0?.duplicateOf?.hasPrefix("inbox/") == true })
+    }
+
+    @Test(
+        "of two that claim one reference the newest has it, and the other has it again when that one leaves"
+    )
+    func conflict() async throws {
+        let fixture = try InboxFixture()
+        try fixture.drop("web.tar", "one")
+        try await fixture.run()
+        try fixture.drop("web.tar.gz", "two")
+        try await fixture.run()
+        let reference = "localhost/web:latest"
+        func layers() async throws -> [Digest]? {
+            try await fixture.store.image(reference: reference)?.record.layers.map(\.digest)
+        }
+        #expect(try await layers() == [Digest.sha256(of: "two".utf8)])
+        let warning = try #require(try await fixture.receipt("web.tar.gz")?.warnings.first)
+        #expect(warning.contains("inbox/web.tar ") || warning.contains("inbox/web.tar for"), "\(warning)")
+        #expect(warning.contains("inbox/web.tar.gz") && warning.contains(reference))
+        #expect(fixture.log.contains("warning", reference, "inbox/web.tar.gz"))
+        try fixture.remove("web.tar.gz")
+        try await fixture.run()
+        #expect(try await layers() == [Digest.sha256(of: "one".utf8)])
+        #expect(fixture.log.contains("means again what inbox/web.tar says"))
     }
 
     @Test("a file that is deleted is released by the next pass")
@@ -175,13 +202,25 @@ struct InboxTests {
     func receiptsInOrder() async throws {
         let first = try InboxFixture()
         try first.drop("web.tar", "content")
+        try first.drop("late.tar", "late")
         try await first.run()
         await first.inbox.stop()
         try Directory.unlink(first.inbox.settings.receipts.appending("web.tar.json"))
         try first.folder.write("{}", to: "receipts/inbox/gone.tar.json")
+        // What a process left behind that was killed before it could say how it went.
+        try first.folder.write(
+            String(
+                decoding: Receipt(item: "late.tar", state: .running, bytes: .init(input: 4)).encoded(),
+                as: UTF8.self
+            ),
+            to: "receipts/inbox/late.tar.json"
+        )
+        let half = try first.folder.write("{", to: "receipts/inbox/.web.tar.json.1.99.tmp")
         let again = try InboxFixture(again: first)
         try await again.run()
+        #expect(try FileStatus.of(half) == nil)
         #expect(try await again.receipt("web.tar")?.state == .done)
+        #expect(try await again.receipt("late.tar")?.layers.count == 1)
         #expect(try FileStatus.of(again.inbox.settings.receipts.appending("gone.tar.json")) == nil)
     }
 }

@@ -3,6 +3,7 @@ import ImageBackend
 import Ingest
 import OCI
 import Store
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -31,6 +32,28 @@ struct InboxTroubleTests {
         case let standing: #expect(standing == .settled)
         }
         #expect(fixture.images.imported.isEmpty)
+    }
+
+    @Test("a file that goes away while it waits leaves no receipt")
+    func goneWaiting() async throws {
+        let fixture = try InboxFixture { $0.settle = .seconds(100) }
+        try fixture.drop("web.tar", "content")
+        try await fixture.pass()
+        #expect(try await fixture.receipt("web.tar")?.state == .waiting)
+        try fixture.remove("web.tar")
+        try await fixture.pass()
+        #expect(try await fixture.receipt("web.tar") == nil)
+    }
+
+    @Test("a process that starts anew knows a failed file for what it is, and its receipt goes on saying so")
+    func rememberedFailure() async throws {
+        let fixture = try InboxFixture()
+        try fixture.drop("web.tar", "bad")
+        try await fixture.run()
+        let again = try InboxFixture(again: fixture) { $0.settle = .seconds(100) }
+        for _ in 0..<2 { try await again.pass() }
+        #expect(try await again.receipt("web.tar")?.state == .failed)
+        #expect(await again.inbox.activity.unsettled == 0)
     }
 
     @Test("a rewrite during the import discards what was read, and the new content is taken")
@@ -162,100 +185,21 @@ struct InboxTroubleTests {
     }
 }
 
-@Suite("An inbox that is not what it was")
-struct InboxLossTests {
-    private func filled(_ count: Int) async throws -> InboxFixture {
-        let fixture = try InboxFixture { $0.folderSettle = .seconds(10) }
-        for index in 0..<count { try fixture.drop("image\(index).tar", "content \(index)") }
-        try await fixture.run()
-        return fixture
-    }
-
-    private func pinned(_ fixture: InboxFixture) async throws -> Int {
-        try await fixture.store.images().count { !$0.pins.isEmpty }
-    }
-
-    @Test("losing everything at one stroke is believed after a while only")
-    func emptied() async throws {
-        let fixture = try await filled(3)
-        for index in 0..<3 { try fixture.remove("image\(index).tar") }
-        let plan = try await fixture.pass()
-        #expect(plan.pause?.contains("3 items") == true)
-        #expect(try await pinned(fixture) == 3)
-        // A process that starts anew remembers since when.
-        let again = try InboxFixture(again: fixture) { $0.folderSettle = .seconds(10) }
-        try await again.pass(after: .seconds(5))
-        #expect(try await pinned(again) == 3)
-        try await again.pass(after: .seconds(11))
-        #expect(try await pinned(again) == 0)
-        #expect(try await again.pass().pause == nil)
-        #expect(try await again.store.sources().map(\.absentSince) == [nil])
-    }
-
-    @Test("what comes back in time was never gone")
-    func cameBack() async throws {
-        let fixture = try await filled(3)
-        let aside = fixture.folder.appending("aside")
-        try Directory.create(aside)
-        for index in 0..<3 {
-            try Directory.rename(
-                fixture.path.appending("image\(index).tar"),
-                to: aside.appending("image\(index).tar")
-            )
-        }
-        try await fixture.run()
-        for index in 0..<3 {
-            try Directory.rename(
-                aside.appending("image\(index).tar"),
-                to: fixture.path.appending("image\(index).tar")
-            )
-        }
-        try await fixture.run(after: .seconds(60))
-        #expect(try await pinned(fixture) == 3)
-        #expect(fixture.images.imported.count == 3)
-    }
-
-    @Test("a folder that is not there, or is another and empty, says nothing about its items")
-    func vanished() async throws {
-        let fixture = try await filled(1)
-        let aside = fixture.folder.appending("aside")
-        try Directory.rename(fixture.path, to: aside)
-        #expect(try await fixture.pass(after: .seconds(3600)).pause?.contains("is not there") == true)
-        try Directory.create(fixture.path)
-        #expect(try await fixture.pass(after: .seconds(3600)).pause?.contains("another folder") == true)
-        #expect(try await pinned(fixture) == 1)
-        try Directory.removeTree(fixture.path)
-        try Directory.rename(aside, to: fixture.path)
-        let plan = try await fixture.pass()
-        #expect(plan.pause == nil && plan.unchanged == 1)
-    }
-
-    @Test("another folder becomes the inbox when something lies in it; what it lacks is let go after a while")
-    func replaced() async throws {
-        let fixture = try await filled(2)
-        try Directory.rename(fixture.path, to: fixture.folder.appending("aside"))
-        try Directory.create(fixture.path)
-        try fixture.drop("image0.tar", "content 0")
-        try await fixture.run()
-        #expect(try await pinned(fixture) == 2)
+@Suite("A disk that is nearly full")
+struct InboxReserveTests {
+    @Test("imports wait while less than the reserve is free, and go on when there is room")
+    func reserve() async throws {
+        let disk = Disk()
+        disk.free.store(1 << 20, ordering: .relaxed)
+        let fixture = try InboxFixture(disk: disk) { $0.reserve = 2 << 20 }
+        try fixture.drop("web.tar", "content")
+        try await fixture.pass()
+        let receipt = try #require(try await fixture.receipt("web.tar"))
+        #expect(receipt.state == .waiting && receipt.errorCode == InboxCode.noSpace)
+        #expect(receipt.message?.contains("store.reserve") == true)
+        #expect(fixture.images.imported.isEmpty)
+        disk.free.store(3 << 20, ordering: .relaxed)
         try await fixture.run(after: .seconds(11))
-        #expect(try await pinned(fixture) == 1)
-        #expect(fixture.images.imported.count == 2, "\(fixture.log)")
-    }
-
-    @Test("a folder that vanishes during an import is a failure that may pass")
-    func vanishedMeanwhile() async throws {
-        let fixture = try await filled(1)
-        let path = fixture.path
-        let aside = fixture.folder.appending("aside")
-        try fixture.drop("late.tar", "late")
-        fixture.images.during("late.tar") { try Directory.rename(path, to: aside) }
-        try await fixture.run()
-        #expect(try await fixture.isPinned("image0.tar"))
-        #expect(try await fixture.record("late.tar")?.nextTry != nil)
-        try Directory.rename(aside, to: path)
-        fixture.images.during("late.tar", nil)
-        try await fixture.run(after: .seconds(60))
-        #expect(try await fixture.isPinned("late.tar"))
+        #expect(try await fixture.receipt("web.tar")?.state == .done)
     }
 }

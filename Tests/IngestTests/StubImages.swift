@@ -79,9 +79,11 @@ final class StubImages: Images {
             }
             try await hook?()
             try Task.checkCancellation()
-            var image = try await commit([request.name], request.source, contents, digests)
+            let name = try request.naming.map { try $0.reference().description } ?? request.name
+            var image = try await commit([name], request.source, contents, digests)
             image.imported = ImportReport(
                 inputDigests: digests,
+                claimed: [name],
                 bytesRead: UInt64(contents.reduce(0) { $0 + $1.count }),
                 bytesAdded: 1,
                 deadBytes: 0,

@@ -30,10 +30,10 @@ public struct InboxPart: Part {
 
     /// A pass for every item. Imports are started, not waited for.
     public func reconcile(now: StoreTime) async throws -> Outcome {
-        await inbox.apply(Inbox.plan(try await inbox.observe(now: now)))
+        try await inbox.reconcile(now: now)
         var outcome = Outcome()
         outcome.nextLook = await inbox.nextDeadline
-        for item in await inbox.items() {
+        for item in await inbox.unfinishedItems() {
             let finding = Outcome.Finding(
                 item: "inbox/\(item.item)",
                 code: item.code ?? item.state.rawValue,

@@ -3,6 +3,7 @@ import Ingest
 public import Logging
 import ServiceLifecycle
 import Store
+import SystemPackage
 
 /// The agent as a service: passes, watches folders, reports to systemd, takes new settings, and stops in order.
 public struct AgentService: Service {
@@ -41,7 +42,10 @@ public struct AgentService: Service {
             collect: { try await crew.collect() }
         )
         let watching = Watching(
-            watcher: FolderWatcher(),
+            // No input has a hidden name, unless the queue is given one.
+            watcher: FolderWatcher(
+                skipsHidden: world.settings.paths.queue.lastComponent?.string.hasPrefix(".") != true
+            ),
             folders: { await crew.watchedFolders() },
             deliver: { await crew.deliver($0) },
             trigger: { trigger() }

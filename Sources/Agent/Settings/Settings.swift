@@ -43,6 +43,8 @@ public struct Settings: Sendable, Hashable {
         public var onSuccess = OnSuccess.keep
         /// How often everything is looked at without any event.
         public var rescan: Duration = .seconds(60)
+        /// Whether nothing is taken without a digest promised for it.
+        public var requireDigest = false
         /// Patterns of the references that a drop may claim; `*` stands for any text.
         public var allowReferences = ["*"]
         /// Whether the folder may be writable by everyone.

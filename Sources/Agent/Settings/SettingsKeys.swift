@@ -10,6 +10,7 @@ extension Settings {
         .duration("inbox.folderSettle", \.inbox.folderSettle),
         .choice("inbox.onSuccess", \.inbox.onSuccess),
         .duration("inbox.rescan", \.inbox.rescan, atLeast: .seconds(1)),
+        .bool("inbox.requireDigest", \.inbox.requireDigest),
         .strings("inbox.allowReferences", \.inbox.allowReferences),
         .bool("inbox.allowWorldWritable", \.inbox.allowWorldWritable),
         .path("queue.path", \.queue.path),

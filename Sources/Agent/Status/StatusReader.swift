@@ -10,7 +10,9 @@ extension World {
     public func status() async throws -> StatusReport {
         let paths = settings.paths
         let now = try await store.tick()
-        let items = try await inboxItems(now: now) + queueItems(now: now) + vmItems(now: now)
+        let agentRuns = try AgentLock.isHeld(paths.agentLock)
+        let (inbox, inboxItems) = try await inboxReport(now: now, agentRuns: agentRuns)
+        let items = try await inboxItems + queueItems(now: now) + vmItems(now: now)
         let images = try await store.images()
         let unpinned = images.compactMap { image -> StatusReport.Unpinned? in
             guard let since = image.unpinnedAt, image.pins.isEmpty, image.boundVMs.isEmpty else { return nil }
@@ -29,17 +31,20 @@ extension World {
         }
         return StatusReport(
             root: paths.root.string,
-            agentRuns: try AgentLock.isHeld(paths.agentLock),
+            agentRuns: agentRuns,
+            inbox: inbox,
             items: items,
             unpinned: unpinned,
             conflicts: conflicts.sorted { $0.reference < $1.reference }
         )
     }
 
-    /// What lies in the inbox, in the words of the receipts where there are any.
-    private func inboxItems(now: StoreTime) async throws -> [StatusReport.Item] {
+    /// What lies in the inbox, in the words of the receipts where there are any, and how it is watched.
+    private func inboxReport(now: StoreTime, agentRuns: Bool) async throws -> (
+        StatusReport.Inbox, [StatusReport.Item]
+    ) {
         let inbox = inbox(onChange: {})
-        _ = try await inbox.observe(now: now)
+        let observation = try await inbox.observe(now: now)
         var items: [StatusReport.Item] = []
         for item in await inbox.items() {
             var result = StatusReport.Item(
@@ -49,7 +54,8 @@ extension World {
                 message: item.message,
                 reference: item.reference,
                 image: item.image,
-                attempts: item.attempts
+                attempts: item.attempts,
+                bytes: item.size
             )
             let receipt = try Receipt.read(settings.paths.inboxReceipts.appending(ReceiptName.of(item.item)))
             // A look of one moment cannot tell whether a new file has settled: the agent can.
@@ -58,10 +64,26 @@ extension World {
                 result.reason = receipt.errorCode
                 result.message = receipt.message
             }
+            if receipt?.state == .running, agentRuns { result.bytesDone = receipt?.bytes.read }
+            if let references = receipt?.references, !references.isEmpty {
+                result.reference = references.joined(separator: ", ")
+            }
+            if let other = receipt?.duplicateOf, result.message == nil {
+                result.message = "\(result.reference ?? ""): the same image as \(other)"
+            }
             result.nextTry = receipt?.nextTry
             items.append(result)
         }
-        return items.sorted { $0.name < $1.name }
+        let folder = observation.folderRecord
+        let summary = StatusReport.Inbox(
+            path: settings.paths.inbox.string,
+            items: items.count,
+            bytes: items.reduce(0) { $0 + ($1.bytes ?? 0) },
+            pause: Inbox.plan(observation).pause,
+            polling: agentRuns ? folder?.message : nil,
+            lostEvents: agentRuns ? folder?.attempts ?? 0 : 0
+        )
+        return (summary, items.sorted { $0.name < $1.name })
     }
 
     /// What the queue lists, in the words of the receipts where there are any.

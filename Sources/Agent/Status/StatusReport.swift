@@ -24,6 +24,10 @@ public struct StatusReport: Sendable, Codable, Hashable {
         public var attempts: Int?
         /// When it will be tried again (RFC 3339); absent: not before it changes.
         public var nextTry: String?
+        /// Bytes of its files; items of the inbox only.
+        public var bytes: UInt64?
+        /// Bytes that the import that runs has read.
+        public var bytesDone: UInt64?
 
         /// Whether it is as its input wants it.
         public var isSettled: Bool { state == "done" || state == "ready" }
@@ -31,6 +35,22 @@ public struct StatusReport: Sendable, Codable, Hashable {
         public var isStuck: Bool {
             state == "held" || state == "invalid" || (state == "failed" && nextTry == nil)
         }
+    }
+
+    /// The inbox as a whole.
+    public struct Inbox: Sendable, Codable, Hashable {
+        /// The folder.
+        public var path: String
+        /// Files and image folders that are images, or should be.
+        public var items: Int
+        /// Bytes of their files.
+        public var bytes: UInt64
+        /// Why nothing is concluded from what is missing in it; absent where all is well.
+        public var pause: String?
+        /// Why the agent looks every few seconds instead of being told of changes; absent where it is told.
+        public var polling: String?
+        /// How often the kernel dropped events since the agent started.
+        public var lostEvents: Int
     }
 
     /// An image that nothing pins.
@@ -57,6 +77,8 @@ public struct StatusReport: Sendable, Codable, Hashable {
     public var root: String
     /// Whether an agent runs on the root.
     public var agentRuns: Bool
+    /// The inbox.
+    public var inbox: Inbox
     /// Items of the inbox by name, lines of the queue in order, then VMs by name.
     public var items: [Item]
     /// Images that nothing pins.

@@ -5,7 +5,8 @@ import SystemPackage
 /// One look at a folder `NAME.image/`: its tar files in order are the layers of one image.
 ///
 /// A file `layers` in it names them, bottom first, one a line, each with an optional SHA-256 after it; the folder is
-/// complete when all of them are there. Without it, every file is a layer, ordered by leading number and name.
+/// complete when all of them are there. Without it, every file is a layer, ordered by leading number and name. A folder
+/// with a file `oci-layout` is an OCI layout (image-spec, image-layout.md) and holds the images of its index.
 struct ImageFolderScan {
     /// The inbox.
     var inbox: FilePath
@@ -28,14 +29,22 @@ struct ImageFolderScan {
     func run(_ status: FileStatus) -> InboxScan.Entry {
         var members: [Member] = []
         var foreign: String?
+        var isLayout = false
         do throws(FileError) {
-            for entry in try Directory.entries(in: path) where !InboxName.isIgnored(entry.name) {
-                if entry.status.kind != .regular {
+            let entries = try Directory.entries(in: path).filter { !InboxName.isIgnored($0.name) }
+            isLayout = entries.contains { $0.name == "oci-layout" && $0.status.kind == .regular }
+            for entry in entries {
+                members.append(Member(name: entry.name, stamp: FileIdentity(entry.status)))
+                if entry.status.kind == .regular { continue }
+                if isLayout, entry.name == "blobs", entry.status.kind == .directory {
+                    // The stamp of a folder changes with the names in it, and with nothing that matters else.
+                    members.removeLast()
+                    foreign = try addBlobs(to: &members) ?? foreign
+                } else {
                     foreign =
                         foreign
                         ?? "\(path.appending(entry.name)) is \(entry.status.kind.words), not a tar file"
                 }
-                members.append(Member(name: entry.name, stamp: FileIdentity(entry.status)))
             }
         } catch {
             return entry(status, [], obstacle: .kind(code: InboxCode.unreadable, message: "\(error)"))
@@ -44,7 +53,49 @@ struct ImageFolderScan {
         if let foreign {
             return entry(status, members, obstacle: .content(code: InboxCode.invalidFolder, message: foreign))
         }
-        return judge(status, members)
+        return isLayout ? layout(status, members) : judge(status, members)
+    }
+
+    /// Adds what lies below `blobs`.
+    ///
+    /// - Returns: what does not belong there.
+    private func addBlobs(to members: inout [Member]) throws(FileError) -> String? {
+        var foreign: String?
+        for algorithm in try Directory.entries(in: path.pushing("blobs")) {
+            let folder = path.pushing(FilePath("blobs/\(algorithm.name)"))
+            guard algorithm.status.kind == .directory else {
+                foreign = "\(folder) is \(algorithm.status.kind.words), not a folder of blobs"
+                continue
+            }
+            for blob in try Directory.entries(in: folder) where !InboxName.isIgnored(blob.name) {
+                let name = "blobs/\(algorithm.name)/\(blob.name)"
+                members.append(Member(name: name, stamp: FileIdentity(blob.status)))
+                guard blob.status.kind != .regular else { continue }
+                foreign = "\(path.pushing(FilePath(name))) is \(blob.status.kind.words), not a blob"
+            }
+        }
+        return foreign
+    }
+
+    private func layout(_ status: FileStatus, _ members: [Member]) -> InboxScan.Entry {
+        let names = Set(members.map(\.name))
+        guard names.contains("index.json") else {
+            let message = "\(path.appending("index.json")) is not there yet"
+            return entry(status, members, obstacle: .incomplete(message: message))
+        }
+        var result = entry(status, members, obstacle: nil)
+        result.item.isLayout = true
+        result.item.files = ["\(name)/index.json"]
+        result.item.fileDigests = [nil]
+        if names.contains("index.json" + InboxName.sidecarEnding) {
+            let sidecar = path.appending("index.json" + InboxName.sidecarEnding)
+            switch SidecarFile.read(sidecar, for: "index.json") {
+            case .failure(let problem): return entry(status, members, obstacle: problem.obstacle)
+            case .success(let digest): result.item.fileDigests = [digest]
+            }
+        }
+        if settled != result.item.stamp { probe(&result, names.sorted().map { "\(name)/\($0)" }) }
+        return result
     }
 
     private func judge(_ status: FileStatus, _ members: [Member]) -> InboxScan.Entry {
@@ -91,7 +142,7 @@ struct ImageFolderScan {
         result.isDeclaredComplete = isDeclared
         result.item.files = layers.map { "\(name)/\($0.name)" }
         result.item.fileDigests = layers.map(\.digest)
-        if settled != result.item.stamp { probe(&result) }
+        if settled != result.item.stamp { probe(&result, result.item.files) }
         return result
     }
 
@@ -133,10 +184,10 @@ struct ImageFolderScan {
     }
 
     /// Asks who writes to the files: one writer keeps the whole folder.
-    private func probe(_ entry: inout InboxScan.Entry) {
+    private func probe(_ entry: inout InboxScan.Entry, _ files: [String]) {
         var writers = File.Writers.none
         do throws(FileError) {
-            for file in entry.item.files {
+            for file in files {
                 switch try File.regular(inbox.appending(FilePath(file).components)).writers() {
                 case .some: writers = .some
                 case .unknown where writers == .none: writers = .unknown

@@ -9,10 +9,10 @@ import SystemPackage
 struct ImportJob: Sendable {
     /// What came of it.
     enum Outcome: Sendable {
-        /// The image is in the store.
-        case imported(Image, digest: Digest?)
+        /// The images are in the store.
+        case imported([Image], digest: Digest?)
         /// The item's bytes are those that were imported before.
-        case same(image: Digest, digest: Digest)
+        case same(images: [Digest], digest: Digest)
         /// The item changed meanwhile: what was read counts for nothing. The store may hold an image of it.
         case changed(isCommitted: Bool)
         /// The item went away meanwhile.
@@ -24,6 +24,7 @@ struct ImportJob: Sendable {
     }
 
     var work: InboxPlan.Import
+    var patterns: ReferencePatterns
     var images: any Images
     var scan: InboxScan
     /// The inbox as it was when the item was seen.
@@ -67,25 +68,19 @@ struct ImportJob: Sendable {
     private func attempt() async throws -> Outcome {
         let files = work.item.files.map { scan.path.appending(FilePath($0).components) }
         if let record = work.record, work.reason != .imageMissing, let known = record.digest,
-            let image = record.image,
+            record.image != nil,
             record.identity != work.item.identity, isPromised(known)
         {
             // Touched, copied or moved, most likely: reading is cheaper than converting.
             let digest = try await onThread(named: "hash") { cancellation in
                 try Self.digest(of: files, cancellation)
             }
-            if let digest, digest == known { return .same(image: image, digest: digest) }
+            if let digest, digest == known { return .same(images: record.images, digest: digest) }
         }
-        let image = try await images.import(
-            ImportRequest(
-                name: work.reference,
-                files: files,
-                promisedDigests: work.item.fileDigests,
-                source: .inbox(work.item.name)
-            ),
-            tracker: tracker
-        )
-        guard let digests = image.imported?.inputDigests else { return .imported(image, digest: nil) }
+        let imported = try await images.importAll(request(files), tracker: tracker)
+        guard let digests = imported.first?.imported?.inputDigests else {
+            return .imported(imported, digest: nil)
+        }
         for (index, promised) in work.item.fileDigests.enumerated() {
             guard let promised, index < digests.count, digests[index] != promised else { continue }
             throw ImageError(
@@ -93,7 +88,23 @@ struct ImportJob: Sendable {
                 "\(files[index]) has the SHA-256 \(digests[index].hex), but \(promised.hex) is promised for it"
             )
         }
-        return .imported(image, digest: Self.combined(digests))
+        return .imported(imported, digest: Self.combined(digests))
+    }
+
+    private func request(_ files: [FilePath]) -> ImportRequest {
+        let patterns = patterns
+        let problem = ImageError(.invalidReference, work.nameProblem ?? "the name is no reference")
+        let own = work.reference.flatMap { try? Reference(parsing: $0) }
+        return ImportRequest(
+            name: work.reference ?? work.item.name,
+            inputs: work.item.isLayout
+                ? [.layout(scan.path.appending(work.item.name))] : files.map { .path($0) },
+            promisedDigests: work.item.fileDigests,
+            naming: ImportNaming(own: own.map { .success($0) } ?? .failure(problem)) {
+                patterns.allow($0.description)
+            },
+            source: .inbox(work.item.name)
+        )
     }
 
     /// Whether nothing else than this digest is promised for the item.

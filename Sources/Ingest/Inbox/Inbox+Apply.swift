@@ -27,6 +27,7 @@ extension Inbox {
         await change(plan.folderChange)
         queue.replace(imports.filter { running[$0.item.name] == nil && !ended.contains($0.item.name) })
         startImports()
+        await forgetThoseThatWaited()
         await reconcileReceipts()
     }
 
@@ -38,8 +39,8 @@ extension Inbox {
         case .cancel:
             running[name]?.isCancelled = true
             running[name]?.task.cancel()
-        case .restore(let work, let image):
-            guard try await store.image(image) != nil else {
+        case .restore(let work, let images):
+            for image in images where try await store.image(image) == nil {
                 say(
                     .info,
                     name,
@@ -48,9 +49,11 @@ extension Inbox {
                 )
                 return work
             }
-            try await store.pin(image, by: .inbox(name))
-            say(.info, name, "its image was no longer pinned: pinned again", ["image": "\(image)"])
-        case .consume(let item, let image): try await consume(item, image)
+            for image in images {
+                try await store.pin(image, by: .inbox(name))
+                say(.info, name, "its image was no longer pinned: pinned again", ["image": "\(image)"])
+            }
+        case .consume(let item, let images): try await consume(item, images)
         case .release(let image): try await release(name, image)
         case .wait(let item, let until, let code, let message):
             announce(name, (code, message), level: until == nil ? .info : .debug)
@@ -63,19 +66,28 @@ extension Inbox {
         return nil
     }
 
-    /// Remembers what the folder is.
+    /// Remembers what the folder is, and how it is watched.
     private func change(_ change: InboxPlan.FolderChange?) async {
-        guard case .accept(let inode, let since)? = change else { return }
-        do {
-            try await store.setSource(
-                SourceRecord(
-                    source: .inboxFolder,
-                    identity: InboxPlanner.identity(inode),
-                    state: .done,
-                    absentSince: since
-                )
+        let old = observation?.folderRecord
+        var new: SourceRecord
+        switch (change, old) {
+        case (.accept(let inode, let since)?, _):
+            new = SourceRecord(
+                source: .inboxFolder,
+                identity: InboxPlanner.identity(inode),
+                state: .done,
+                absentSince: since
             )
-        } catch {
+        case (nil, let old?): new = old
+        case (nil, nil): return
+        }
+        if isWatched != nil {
+            new.attempts = lostEvents
+            new.errorCode = pollingReason == nil ? nil : InboxCode.polling
+            new.message = pollingReason
+        }
+        guard new != old else { return }
+        do { try await store.setSource(new) } catch {
             logger.error("the inbox cannot remember its folder", metadata: ["error": "\(error)"])
         }
     }
@@ -110,13 +122,16 @@ extension Inbox {
 
     /// Lets go of what a vanished item claimed and pinned.
     func release(_ name: String, _ image: Digest?) async throws {
-        let unpinned = try await store.release(.inbox(name))
-        try await store.removeSource(.inbox(name))
+        let source = Source.inbox(name)
+        let references = try await store.claims(of: source).map(\.reference)
+        let held = try await store.winners(of: references).filter { $0.source == source }.map(\.reference)
+        let unpinned = try await store.release(source)
+        try await store.removeSource(source)
         await receipts.remove(name)
         announced[name] = nil
         var metadata: Logger.Metadata = [:]
         if let image { metadata["image"] = "\(image)" }
-        if let reference = try? Reference(fileName: name).description { metadata["ref"] = "\(reference)" }
+        if !references.isEmpty { metadata["ref"] = "\(references.joined(separator: ","))" }
         if unpinned.isEmpty {
             say(.info, name, "gone from the inbox", metadata)
         } else {
@@ -129,19 +144,31 @@ extension Inbox {
                 metadata
             )
         }
+        for claim in try await store.winners(of: held) {
+            say(
+                .info,
+                name,
+                "\(claim.reference) means again what \(claim.source) says",
+                ["ref": "\(claim.reference)", "image": "\(claim.image)"]
+            )
+        }
     }
 
-    /// Takes a file whose image is safe out of the spool: first the image is pinned by hand, under the references
+    /// Takes a file whose images are safe out of the spool: first they are pinned by hand, under the references
     /// that the item claimed, then the file goes, then the item's own claims. Stopped anywhere in between, the next
     /// pass goes on from there.
-    func consume(_ item: InboxItem, _ image: Digest) async throws {
-        guard let stored = try await store.image(image) else { return }
+    func consume(_ item: InboxItem, _ images: [Digest]) async throws {
         let source = Source.inbox(item.name)
-        let references = try await store.claims().filter { $0.source == source && $0.image == image }.map(
-            \.reference
-        )
-        try await store.commitImage(stored.record, references: references, source: .hand, replacing: false)
-
+        let claims = try await store.claims(of: source)
+        for image in images {
+            guard let stored = try await store.image(image) else { return }
+            try await store.commitImage(
+                stored.record,
+                references: claims.filter { $0.image == image }.map(\.reference),
+                source: .hand,
+                replacing: false
+            )
+        }
         let path = settings.path
         let scan = InboxScan(path: path, settled: [item.name: item.stamp])
         let isRemoved = try await onThread(named: "inbox") { _ in
@@ -159,7 +186,14 @@ extension Inbox {
             receipt.removed = true
             await receipts.put(receipt)
         }
-        say(.info, item.name, "removed from the inbox: its image is pinned by hand", ["image": "\(image)"])
+        for image in images {
+            say(
+                .info,
+                item.name,
+                "removed from the inbox: its image is pinned by hand",
+                ["image": "\(image)"]
+            )
+        }
     }
 
     /// Asks for another try of an item, whatever became of it.

@@ -16,12 +16,16 @@ extension Inbox {
         }
     }
 
+    /// An import that has run for this long gets a receipt that says so, and how far it is, as often.
+    private static let progressInterval = Duration.seconds(1)
+
     private func start(_ work: InboxPlan.Import) {
         let progress = ImportProgress()
         let name = work.item.name
         let scan = InboxScan(path: settings.path, settled: [name: work.item.stamp])
         let job = ImportJob(
             work: work,
+            patterns: patterns,
             images: images,
             scan: scan,
             folder: observation?.folder ?? .absent,
@@ -34,20 +38,14 @@ extension Inbox {
             .info,
             name,
             "importing",
-            ["ref": "\(work.reference)", "reason": "\(work.reason.rawValue)", "bytes": "\(work.item.size)"]
+            ["ref": "\(work.name)", "reason": "\(work.reason.rawValue)", "bytes": "\(work.item.size)"]
         )
         let task = Task {
-            await receipts.put(
-                Receipt(
-                    item: name,
-                    state: .running,
-                    references: [work.reference],
-                    bytes: .init(input: work.item.size),
-                    timings: timings,
-                    attempts: (work.record?.attempts ?? 0) + 1
-                )
-            )
-            await finish(work, await job.run())
+            let reporting = Task { await reportProgress(of: work, progress, timings) }
+            let outcome = await job.run()
+            reporting.cancel()
+            await reporting.value
+            await finish(work, outcome)
         }
         running[name] = RunningImport(
             work: work,
@@ -56,6 +54,27 @@ extension Inbox {
             timings: timings,
             start: .now
         )
+    }
+
+    /// Writes how far an import is until it is told to stop. A short one, of which there may be thousands, gets none.
+    private func reportProgress(
+        of work: InboxPlan.Import,
+        _ progress: ImportProgress,
+        _ timings: Receipt.Timings
+    ) async {
+        while true {
+            do { try await Task.sleep(for: Self.progressInterval) } catch { return }
+            await receipts.put(
+                Receipt(
+                    item: work.item.name,
+                    state: .running,
+                    references: work.reference.map { [$0] } ?? [],
+                    bytes: .init(input: work.item.size, read: progress.bytesDone),
+                    timings: timings,
+                    attempts: (work.record?.attempts ?? 0) + 1
+                )
+            )
+        }
     }
 
     /// Records what came of an import, lets the next one start, and asks for a pass.
@@ -76,15 +95,15 @@ extension Inbox {
     private func record(_ work: InboxPlan.Import, _ outcome: ImportJob.Outcome) async throws {
         let name = work.item.name
         switch outcome {
-        case .imported(let image, let digest): try await recordSuccess(work, image, digest)
-        case .same(let image, let digest):
-            guard try await store.image(image) != nil else {
+        case .imported(let images, let digest): try await recordSuccess(work, images, digest)
+        case .same(let images, let digest):
+            for image in images where try await store.image(image) == nil {
                 // The digest was remembered, the image is not there any more: without the digest it is imported.
                 try await store.removeSource(.inbox(name))
                 return
             }
-            try await store.pin(image, by: .inbox(name))
-            try await recordSame(work, image, digest)
+            for image in images { try await store.pin(image, by: .inbox(name)) }
+            try await recordSame(work, images, digest)
         case .changed(let isCommitted):
             // Whatever was read of it is of no state that the file was ever meant to have.
             if isCommitted { try await discard(name) }
@@ -104,58 +123,94 @@ extension Inbox {
         try await store.removeSource(.inbox(name))
     }
 
-    private func recordSuccess(_ work: InboxPlan.Import, _ image: Image, _ digest: Digest?) async throws {
+    private func recordSuccess(_ work: InboxPlan.Import, _ images: [Image], _ digest: Digest?) async throws {
         let name = work.item.name
+        guard let first = images.first else { return }
         let attempts = (work.record?.attempts ?? 0) + 1
         try await store.setSource(
             SourceRecord(
                 source: .inbox(name),
                 identity: work.item.identity,
                 digest: digest,
-                image: image.digest,
+                image: first.digest,
+                furtherImages: images.dropFirst().map(\.digest),
                 state: .done,
                 attempts: attempts
             )
         )
+        let references = images.flatMap(\.claimed)
+        let conflicts = try await conflicts(over: references, of: name)
+        let reports = images.compactMap(\.imported)
         let timings = finished(name)
-        await receipts.put(
-            Receipt(
-                item: name,
-                state: .done,
-                references: references(image, or: work.reference),
-                digest: image.digest,
-                layers: image.layers.map { .init(diffID: $0.diffID, key: $0.key, bytes: $0.bytes) },
-                bytes: .init(
-                    input: work.item.size,
-                    read: image.imported?.bytesRead,
-                    added: image.imported?.bytesAdded,
-                    dead: image.imported?.deadBytes
-                ),
-                timings: timings,
-                warnings: image.imported?.warnings ?? [],
-                attempts: attempts
-            )
+        var receipt = Receipt(
+            item: name,
+            state: .done,
+            references: references,
+            digest: first.digest,
+            layers: first.receiptLayers,
+            bytes: .init(
+                input: work.item.size,
+                read: reports.reduce(0) { $0 + $1.bytesRead },
+                added: reports.reduce(0) { $0 + $1.bytesAdded },
+                dead: reports.reduce(0) { $0 + $1.deadBytes }
+            ),
+            timings: timings,
+            warnings: reports.flatMap(\.warnings) + conflicts,
+            attempts: attempts
         )
+        if images.count > 1 {
+            receipt.images = images.map {
+                .init(digest: $0.digest, references: $0.claimed, layers: $0.receiptLayers)
+            }
+        }
+        receipt.duplicateOf = try await store.sources(pinning: first.digest).map(\.rawValue).first {
+            $0.hasPrefix(Source.inboxPrefix) && $0 != Source.inbox(name).rawValue
+        }
+        await receipts.put(receipt)
         say(
             .info,
             name,
-            "imported",
+            receipt.duplicateOf.map { "imported: the same image as \($0)" } ?? "imported",
             [
-                "ref": "\(work.reference)", "image": "\(image.digest)", "layers": "\(image.layers.count)",
-                "bytes": "\(work.item.size)", "seconds": "\(timings?.seconds ?? 0)",
+                "ref": "\(references.joined(separator: ","))",
+                "image": "\(images.map(\.digest.description).joined(separator: ","))",
+                "layers": "\(images.reduce(0) { $0 + $1.layers.count })", "bytes": "\(work.item.size)",
+                "seconds": "\(timings?.seconds ?? 0)",
             ]
         )
+        for warning in receipt.warnings { say(.warning, name, warning) }
         announced[name] = nil
     }
 
-    private func recordSame(_ work: InboxPlan.Import, _ image: Digest, _ digest: Digest) async throws {
+    /// Which other sources claim the same references for other images.
+    private func conflicts(over references: [String], of name: String) async throws -> [String] {
+        var warnings: [String] = []
+        let own = Source.inbox(name)
+        for (reference, claims) in Dictionary(
+            grouping: try await store.claims(on: references),
+            by: \.reference
+        )
+        .sorted(by: { $0.key < $1.key }) {
+            let image = claims.first { $0.source == own }?.image
+            let others = claims.filter { $0.source != own && $0.image != image }
+            guard let winner = claims.first, !others.isEmpty else { continue }
+            let list = others.map(\.source.rawValue).joined(separator: ", ")
+            warnings.append(
+                "\(reference) is claimed by \(own) and by \(list) for another image: it means what \(winner.source) says"
+            )
+        }
+        return warnings
+    }
+
+    private func recordSame(_ work: InboxPlan.Import, _ images: [Digest], _ digest: Digest) async throws {
         let name = work.item.name
         try await store.setSource(
             SourceRecord(
                 source: .inbox(name),
                 identity: work.item.identity,
                 digest: digest,
-                image: image,
+                image: images.first,
+                furtherImages: Array(images.dropFirst()),
                 state: .done,
                 attempts: 1
             )
@@ -164,20 +219,17 @@ extension Inbox {
             .info,
             name,
             "has the content that was imported before",
-            ["ref": "\(work.reference)", "image": "\(image)"]
+            ["ref": "\(work.name)", "image": "\(images.map(\.description).joined(separator: ","))"]
         )
-        await receipts.put(
-            Receipt(
-                item: name,
-                state: .done,
-                references: [work.reference],
-                digest: image,
-                layers: try await store.receiptLayers(of: image),
-                bytes: .init(input: work.item.size),
-                timings: finished(name),
-                attempts: 1
-            )
+        var receipt = Receipt(
+            item: name,
+            state: .done,
+            bytes: .init(input: work.item.size),
+            timings: finished(name),
+            attempts: 1
         )
+        try await describe(images, in: &receipt)
+        await receipts.put(receipt)
     }
 
     private func recordFailure(_ work: InboxPlan.Import, _ error: ImageError) async throws {
@@ -207,7 +259,7 @@ extension Inbox {
                 state: .failed,
                 errorCode: error.code.rawValue,
                 message: error.message,
-                references: [work.reference],
+                references: work.reference.map { [$0] } ?? [],
                 bytes: .init(input: work.item.size),
                 timings: finished(name),
                 attempts: attempts,
@@ -219,14 +271,10 @@ extension Inbox {
             name,
             "import failed: \(error.message)",
             [
-                "ref": "\(work.reference)", "error_code": "\(error.code.rawValue)", "attempt": "\(attempts)",
+                "ref": "\(work.name)", "error_code": "\(error.code.rawValue)", "attempt": "\(attempts)",
                 "nextTry": "\(nextTry ?? "when the file changes, or 'slipway retry inbox/\(name)'")",
             ]
         )
-    }
-
-    private func references(_ image: Image, or reference: String) -> [String] {
-        image.references.isEmpty ? [reference] : image.references
     }
 
     private func finished(_ name: String) -> Receipt.Timings? {
@@ -241,5 +289,19 @@ extension Inbox {
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
         await receipts.flush()
+    }
+}
+
+extension InboxPlan.Import {
+    /// What it is called in the log.
+    var name: String { reference ?? item.name }
+}
+
+extension Image {
+    /// The references that were claimed for it just now.
+    fileprivate var claimed: [String] { imported.map(\.claimed) ?? references }
+
+    fileprivate var receiptLayers: [Receipt.Layer] {
+        layers.map { .init(diffID: $0.diffID, key: $0.key, bytes: $0.bytes) }
     }
 }

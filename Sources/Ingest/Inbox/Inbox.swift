@@ -18,6 +18,8 @@ public actor Inbox {
     let logger: Logger
     let receipts: ReceiptFolder
     let onChange: @Sendable () -> Void
+    let patterns: ReferencePatterns
+    private let freeBytes: @Sendable (FilePath) throws(FileError) -> UInt64
 
     /// Files, and image folders whose `layers` says that they are complete.
     var files: SettleTracker
@@ -28,15 +30,24 @@ public actor Inbox {
     /// The order in which items were first seen.
     var arrivals: [String: UInt64] = [:]
     private var nextArrival: UInt64 = 0
-    /// Whether events tell of every change; nil until a watcher says.
-    var isWatched: Bool?
+    /// Folders of whose changes events do not tell, and why; nil until a watcher says.
+    var unwatched: [FilePath: String]?
+    /// How often the kernel dropped events.
+    var lostEvents = 0
+    /// Whether an event, or a call, may have changed what a look would find.
+    var hasNews = true
 
+    var quiet: Quiet?
+    /// Whether the last pass found that nothing had changed.
+    public internal(set) var isQuiet = false
     var observation: InboxObservation?
     var plan = InboxPlan()
     var queue = ImportQueue()
     var running: [String: RunningImport] = [:]
     var tried: [String: String] = [:]
     var announced: [String: String] = [:]
+    /// Items whose receipts say that they wait.
+    var saidToWait: Set<String> = []
     var hasReconciledReceipts = false
     var isStopping = false
     /// Items whose import ended since the last look began: what was observed of them may be older than that.
@@ -44,18 +55,25 @@ public actor Inbox {
     var generator = SystemRandomNumberGenerator()
 
     /// Without events for everything, the folder is looked at this often.
-    private static let pollInterval = Duration.seconds(5)
+    static let pollInterval = Duration.seconds(5)
 
     /// Creates an inbox that has seen nothing yet.
     ///
-    /// - Parameter onChange: called when a pass is due sooner than ``nextDeadline`` said; from any thread.
+    /// - Parameters:
+    ///   - freeBytes: what tells the free bytes of the store's file system; tests put one in its place.
+    ///   - onChange: called when a pass is due sooner than ``nextDeadline`` said; from any thread.
     public init(
         settings: InboxSettings,
         store: Store,
         images: any Images,
         logger: Logger,
+        freeBytes: @escaping @Sendable (FilePath) throws(FileError) -> UInt64 = {
+            path throws(FileError) in try FileSystemStatus.of(path).availableBytes
+        },
         onChange: @escaping @Sendable () -> Void
     ) {
+        self.freeBytes = freeBytes
+        patterns = ReferencePatterns(settings.allowReferences)
         self.settings = settings
         self.store = store
         self.images = images
@@ -71,6 +89,7 @@ public actor Inbox {
     /// Reads the folder and what the store remembers of it.
     public func observe(now: StoreTime) async throws -> InboxObservation {
         ended = []
+        hasNews = false
         let records = try await records()
         let pins = try await store.pins(ofSourcesStartingWith: Source.inboxPrefix)
         var known = settled
@@ -82,7 +101,11 @@ public actor Inbox {
             allowsWorldWritable: settings.allowsWorldWritable,
             settled: known
         )
-        let (folder, entries) = try await onThread(named: "inbox") { _ in scan.run() }
+        let (storeRoot, freeBytes, reserve) = (store.layout.root, freeBytes, settings.reserve)
+        let (folder, entries, free) = try await onThread(named: "inbox") { _ in
+            let (folder, entries) = scan.run()
+            return (folder, entries, try freeBytes(storeRoot))
+        }
 
         let clock = MonotonicTime.now()
         var items = entries.map { judge($0, records.items[$0.item.name], now: now, clock: clock) }
@@ -99,6 +122,9 @@ public actor Inbox {
             ),
             running: running.mapValues(\.work.item.identity),
             tried: tried,
+            shortage: free >= reserve
+                ? nil
+                : "only \(free >> 20) MiB are free at \(storeRoot), less than the reserve (store.reserve): waiting for room",
             settings: settings
         )
         observation = result
@@ -166,7 +192,9 @@ public actor Inbox {
             }
             return item
         }
-        if settled[item.name] != item.stamp {
+        // What failed as it is needs no time to be known for what it is.
+        let isRemembered = record?.state == .failed && record?.identity == item.memory
+        if settled[item.name] != item.stamp, !isRemembered {
             let byTime = entry.isFolder && !entry.isDeclaredComplete
             let verdict =
                 byTime
@@ -181,9 +209,9 @@ public actor Inbox {
                 )
                 return item
             }
-            // What is settled is not opened again, so nothing that opening it told may be forgotten.
-            if case nil = entry.obstacle { settled[item.name] = item.stamp }
         }
+        // What is settled is not opened again, so nothing that opening it told may be forgotten.
+        if case nil = entry.obstacle { settled[item.name] = item.stamp }
         switch entry.obstacle {
         case .content(let code, let message): item.standing = .refused(code: code, message: message)
         case .notAnImage(let message): item.standing = .leftAlone(message: message)
@@ -207,11 +235,13 @@ public actor Inbox {
         )
         guard let observation else { return activity }
         let queued = Set(queue.names)
+        let heldBack = plan.heldBack
         for item in observation.items where running[item.name] == nil && !queued.contains(item.name) {
             switch item.standing {
             case .waiting(.some, _, _): activity.unsettled += 1
             case .waiting(nil, _, _): activity.incomplete += 1
             case .refused: activity.failed += 1
+            case .settled where heldBack[item.name] != nil: activity.incomplete += 1
             case .settled where observation.records[item.name]?.state == .failed: activity.failed += 1
             case .settled, .leftAlone: break
             }

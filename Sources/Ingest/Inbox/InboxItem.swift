@@ -10,6 +10,12 @@ public enum InboxCode {
     public static let beingWritten = "beingWritten"
     /// Files that its `layers` names are missing, or its sidecar is empty.
     public static let incomplete = "incomplete"
+    /// `inbox.requireDigest` is set, and no digest is promised for it yet.
+    public static let noDigest = "noDigest"
+    /// The disk has less than the reserve free.
+    public static let noSpace = "noSpace"
+    /// Changes of the folder are not reported: it is looked at every few seconds.
+    public static let polling = "polling"
     /// It is a symbolic link, a FIFO, a socket or a device.
     public static let notARegularFile = "notARegularFile"
     /// It may not be read.
@@ -25,12 +31,14 @@ public enum InboxCode {
     /// `inbox.allowReferences` does not cover the reference.
     public static let referenceNotAllowed = "referenceNotAllowed"
 
-    /// Codes of refusals that need no try: they follow from a look at the item and the settings, and no longer hold
-    /// when another look or other settings say so.
+    /// Codes of refusals that need no try: they follow from a look at the item, and no longer hold when another look
+    /// says so.
     static let refusals: Set<String> = [
-        notARegularFile, unreadable, invalidSidecar, invalidLayersFile, invalidFolder, invalidReference,
-        referenceNotAllowed,
+        notARegularFile, unreadable, invalidSidecar, invalidLayersFile, invalidFolder,
     ]
+
+    /// Codes of failures that other settings, or another name, would mend.
+    static let naming: Set<String> = [invalidReference, referenceNotAllowed]
 }
 
 /// A file or folder of the inbox as it lies there now.
@@ -61,6 +69,8 @@ public struct InboxItem: Sendable, Hashable, Codable {
     public var files: [String]
     /// The digests promised for the files, by position.
     public var fileDigests: [Digest?]
+    /// Whether it is a folder that is an OCI layout; its one file is then the layout's `index.json`.
+    public var isLayout = false
     /// What stands between it and its being taken.
     public var standing: Standing
 

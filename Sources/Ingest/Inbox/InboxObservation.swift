@@ -29,6 +29,8 @@ public struct InboxObservation: Sendable {
     public var running: [String: String]
     /// The identities that this process has tried already, by name.
     public var tried: [String: String]
+    /// Why nothing may be imported now: the disk is too full. Nil when it is not.
+    public var shortage: String?
     /// How the inbox behaves.
     public var settings: InboxSettings
 
@@ -42,6 +44,7 @@ public struct InboxObservation: Sendable {
         pins: [String: Set<Digest>],
         running: [String: String] = [:],
         tried: [String: String] = [:],
+        shortage: String? = nil,
         settings: InboxSettings
     ) {
         self.now = now
@@ -52,14 +55,16 @@ public struct InboxObservation: Sendable {
         self.pins = pins
         self.running = running
         self.tried = tried
+        self.shortage = shortage
         self.settings = settings
     }
 }
 
 extension Source {
-    /// The inbox folder itself: its inode, and since when it has been empty. No item has a name that starts with a
+    /// The inbox folder itself: its inode, since when it has been empty, whether it is polled (error code and message)
+    /// and how often events were lost (attempts). No item has a name that starts with a
     /// period.
-    static let inboxFolder = Source.inbox(".")
+    public static let inboxFolder = Source.inbox(".")
 
     /// What the written form of every item of the inbox starts with.
     static let inboxPrefix = "inbox/"

@@ -19,8 +19,10 @@ public struct InboxPlan: Sendable, Hashable, Codable {
     public struct Import: Sendable, Hashable, Codable {
         /// The item.
         public var item: InboxItem
-        /// The reference it claims.
-        public var reference: String
+        /// The reference that its name is; nil where it is none. An archive of images may have others.
+        public var reference: String?
+        /// Why its name is no reference.
+        public var nameProblem: String?
         /// Why.
         public var reason: Reason
         /// What is remembered of it.
@@ -33,10 +35,10 @@ public struct InboxPlan: Sendable, Hashable, Codable {
         case importing(Import)
         /// Stop the import that runs: the item changed or went away.
         case cancel
-        /// The item is taken, but does not pin its image: pin it, or import it again if the image is gone.
-        case restore(Import, image: Digest)
+        /// The item is taken, but does not pin its images: pin them, or import it again if one is gone.
+        case restore(Import, images: [Digest])
         /// The item is taken and may leave the spool.
-        case consume(InboxItem, image: Digest)
+        case consume(InboxItem, images: [Digest])
         /// The item is gone: release what it claimed and pinned.
         case release(image: Digest?)
         /// Look again later.
@@ -72,15 +74,32 @@ public struct InboxPlan: Sendable, Hashable, Codable {
     /// When the plan has to be made anew although nothing happens; nil for no such time.
     public var nextLook: StoreTime?
 
+    /// Whether there is nothing to be done, nor to be looked at again before something happens or `time` has come.
+    func isQuiet(until time: StoreTime) -> Bool {
+        pause == nil && folderChange == nil && nextLook.map { $0 > time } ?? true
+            && decisions.allSatisfy { if case .leaveAlone = $0.action { true } else { false } }
+    }
+
     /// Whether there is nothing to be done.
     public var isEmpty: Bool { decisions.isEmpty && folderChange == nil }
+
+    /// What of the settled items waits for something that concerns all: a digest, room on the disk.
+    var heldBack: [String: (code: String, message: String)] {
+        var result: [String: (code: String, message: String)] = [:]
+        for decision in decisions {
+            guard case .wait(let item, _, let code, let message) = decision.action,
+                case .settled = item.standing
+            else { continue }
+            result[item.name] = (code, message)
+        }
+        return result
+    }
 
     mutating func look(at time: StoreTime) { nextLook = nextLook.map { min($0, time) } ?? time }
 }
 
 extension InboxPlan: CustomStringConvertible {
     /// One line per decision.
-    /// The plan as text.
     public var description: String {
         var lines = decisions.map { "\($0.item): \($0.action)" }
         if let pause { lines.insert("inbox: \(pause)", at: 0) }
@@ -93,14 +112,20 @@ extension InboxPlan.Action: CustomStringConvertible {
     /// What is to be done, in words.
     public var description: String {
         switch self {
-        case .importing(let work): "import as \(work.reference) (\(work.reason.rawValue))"
+        case .importing(let work):
+            "import as \(work.reference ?? "the archive says") (\(work.reason.rawValue))"
         case .cancel: "stop the import"
-        case .restore(_, let image): "pin \(image) again"
-        case .consume(_, let image): "remove the file, its image \(image) is pinned by hand from then on"
+        case .restore(_, let images): "pin \(Self.list(images)) again"
+        case .consume(_, let images):
+            "remove the file; by hand is pinned from then on: \(Self.list(images))"
         case .release(let image): image.map { "gone: release \($0)" } ?? "gone: forget"
         case .wait(_, _, let code, let message): "wait (\(code)): \(message)"
         case .refuse(_, let code, let message): "refuse (\(code)): \(message)"
         case .leaveAlone(let message): "leave alone: \(message)"
         }
+    }
+
+    private static func list(_ images: [Digest]) -> String {
+        images.map(\.description).joined(separator: ", ")
     }
 }

@@ -5,16 +5,15 @@ import Store
 /// Decides, from an observation alone, what is to be done about the inbox.
 struct InboxPlanner {
     private let observation: InboxObservation
-    private let patterns: ReferencePatterns
     private var plan = InboxPlan()
 
     /// From so many taken items on, the loss of all of them at one stroke is not believed at once.
     static let emptiedThreshold = 3
 
-    init(_ observation: InboxObservation) {
-        self.observation = observation
-        patterns = ReferencePatterns(observation.settings.allowReferences)
-    }
+    /// While the disk is too full, it is looked at again this often.
+    static let shortageInterval = Duration.seconds(10)
+
+    init(_ observation: InboxObservation) { self.observation = observation }
 
     /// The plan.
     func run() -> InboxPlan {
@@ -56,46 +55,68 @@ struct InboxPlanner {
     }
 
     private mutating func judgeSettled(_ item: InboxItem) {
-        let reference: String
-        do throws(ReferenceError) {
-            reference = try Reference(fileName: item.name).description
-        } catch {
-            return refuse(item, InboxCode.invalidReference, "\(error)")
-        }
-        guard patterns.allow(reference) else {
-            let message =
-                "'\(item.name)' claims \(reference), which inbox.allowReferences does not cover: rename it, or extend the setting"
-            return refuse(item, InboxCode.referenceNotAllowed, message)
-        }
         let record = observation.records[item.name]
         func work(_ reason: InboxPlan.Reason) -> InboxPlan.Import {
-            InboxPlan.Import(item: item, reference: reference, reason: reason, record: record)
+            var work = InboxPlan.Import(item: item, reason: reason, record: record)
+            do throws(ReferenceError) {
+                work.reference = try Reference(fileName: item.name).description
+            } catch {
+                work.nameProblem = "\(error)"
+            }
+            return work
         }
-        guard let record else { return decide(item.name, .importing(work(.new))) }
+        guard let record else { return take(work(.new)) }
         switch record.state {
         case .waiting, .running:
             // Running is never remembered for a job of this process: whoever wrote it is gone.
-            decide(item.name, .importing(work(.retry)))
+            take(work(.retry))
         case .done:
-            guard record.identity == item.identity, let image = record.image else {
-                return decide(item.name, .importing(work(.changed)))
-            }
-            if observation.pins[item.name]?.contains(image) != true {
-                decide(item.name, .restore(work(.imageMissing), image: image))
+            guard record.identity == item.identity, record.image != nil else { return take(work(.changed)) }
+            let pins = observation.pins[item.name] ?? []
+            if !record.images.allSatisfy(pins.contains) {
+                decide(item.name, .restore(work(.imageMissing), images: record.images))
             } else if observation.settings.onSuccess == .remove {
-                decide(item.name, .consume(item, image: image))
+                decide(item.name, .consume(item, images: record.images))
             } else {
                 plan.unchanged += 1
             }
         case .failed:
-            guard record.identity == item.memory else { return decide(item.name, .importing(work(.changed))) }
+            guard record.identity == item.memory else { return take(work(.changed)) }
             judgeFailed(record, work(.retry))
         }
     }
 
+    /// Has an item imported, unless something that concerns all items is in the way.
+    private mutating func take(_ work: InboxPlan.Import) {
+        if observation.settings.requiresDigest, !work.item.isPromised {
+            let missing = work.item.files.count > 1 ? "for each of its files" : "for it"
+            let message = "inbox.requireDigest is set: waiting for a .sha256 file \(missing)"
+            return decide(
+                work.item.name,
+                .wait(work.item, until: nil, code: InboxCode.noDigest, message: message)
+            )
+        }
+        if !isHeldBack(work) { decide(work.item.name, .importing(work)) }
+    }
+
+    private mutating func isHeldBack(_ work: InboxPlan.Import) -> Bool {
+        guard let shortage = observation.shortage else { return false }
+        let next = observation.now + Self.shortageInterval
+        plan.look(at: next)
+        decide(
+            work.item.name,
+            .wait(work.item, until: next, code: InboxCode.noSpace, message: shortage)
+        )
+        return true
+    }
+
     private mutating func judgeFailed(_ record: SourceRecord, _ work: InboxPlan.Import) {
-        if let code = record.errorCode, InboxCode.refusals.contains(code) {
-            return decide(work.item.name, .importing(work))
+        if let code = record.errorCode {
+            if InboxCode.refusals.contains(code) { return take(work) }
+            // Other settings mean another process, or other parts of this one: each tries once.
+            if InboxCode.naming.contains(code), observation.tried[work.item.name] != work.item.identity {
+                return take(work)
+            }
         }
         guard let nextTry = record.nextTry else {
             plan.unchanged += 1
@@ -105,10 +126,10 @@ struct InboxPlanner {
             if observation.tried[work.item.name] == work.item.identity {
                 plan.unchanged += 1
             } else {
-                decide(work.item.name, .importing(work))
+                take(work)
             }
         } else if nextTry <= observation.now {
-            decide(work.item.name, .importing(work))
+            take(work)
         } else {
             plan.look(at: nextTry)
             plan.unchanged += 1
@@ -119,7 +140,8 @@ struct InboxPlanner {
 
     private mutating func judgeMissing() {
         let present = Set(observation.items.map(\.name))
-        let known = Set(observation.records.keys).union(observation.running.keys)
+        // A process that was killed between an import's commit and its record left pins without one.
+        let known = Set(observation.records.keys).union(observation.running.keys).union(observation.pins.keys)
         let missing = known.subtracting(present).sorted()
         guard case .present(let inode) = observation.folder else {
             plan.pause =
@@ -171,4 +193,7 @@ struct InboxPlanner {
 extension InboxItem {
     /// What a failure is remembered by: the identity, and what was promised for it.
     var memory: String { promisedDigest.map { "\(identity) \($0)" } ?? identity }
+
+    /// Whether a digest is promised for each of its files.
+    var isPromised: Bool { fileDigests.count == files.count && fileDigests.allSatisfy { $0 != nil } }
 }

@@ -21,6 +21,10 @@ public struct InboxSettings: Sendable {
     public var onSuccess: OnSuccess
     /// The longest time between two looks at the folder.
     public var rescan: Duration
+    /// Whether nothing is taken without a digest promised for it.
+    public var requiresDigest: Bool
+    /// Nothing is imported while the store's file system has fewer free bytes.
+    public var reserve: UInt64
     /// Patterns of references that a drop may claim: `*` stands for any text, `?` for one character.
     public var allowReferences: [String]
     /// The folder of the receipts, absolute.
@@ -41,6 +45,8 @@ public struct InboxSettings: Sendable {
         folderSettle: Duration = .seconds(10),
         onSuccess: OnSuccess = .keep,
         rescan: Duration = .seconds(60),
+        requiresDigest: Bool = false,
+        reserve: UInt64 = 0,
         allowReferences: [String] = ["*"],
         receipts: FilePath,
         conversions: Int = 2,
@@ -53,6 +59,8 @@ public struct InboxSettings: Sendable {
         self.folderSettle = folderSettle
         self.onSuccess = onSuccess
         self.rescan = rescan
+        self.requiresDigest = requiresDigest
+        self.reserve = reserve
         self.allowReferences = allowReferences
         self.receipts = receipts
         self.conversions = max(1, conversions)

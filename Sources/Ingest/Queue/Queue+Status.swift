@@ -116,6 +116,7 @@ extension Queue {
         else { return }
         hasReconciledReceipts = true
         do {
+            try await receipts.sweep()
             let files = try await receipts.names()
             var expected: Set<String> = []
             let lines = Set((observation.file.content?.entries ?? []).map(\.source))

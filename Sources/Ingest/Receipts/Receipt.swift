@@ -21,6 +21,23 @@ public struct Receipt: Sendable, Hashable, Codable {
         }
     }
 
+    /// An image of an archive of several.
+    public struct Image: Sendable, Hashable, Codable {
+        /// The image's digest.
+        public var digest: Digest
+        /// The references that the item claims for it.
+        public var references: [String]
+        /// Its layers, bottom first.
+        public var layers: [Layer]
+
+        /// Creates an image.
+        public init(digest: Digest, references: [String], layers: [Layer]) {
+            self.digest = digest
+            self.references = references
+            self.layers = layers
+        }
+    }
+
     /// How many bytes it took.
     public struct Bytes: Sendable, Hashable, Codable {
         /// Of the item's files, or of the image's layers as the registry has them.
@@ -86,6 +103,10 @@ public struct Receipt: Sendable, Hashable, Codable {
     public var resolved: Digest?
     /// The image's layers, bottom first.
     public var layers: [Layer]
+    /// An archive of several images: all of them, of which `digest` and `layers` tell the first.
+    public var images: [Image]?
+    /// Another item with the same image: `inbox/web.tar`. Both pin it.
+    public var duplicateOf: String?
     /// How many bytes it took.
     public var bytes: Bytes
     /// When the last try ran.

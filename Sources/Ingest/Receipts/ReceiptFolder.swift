@@ -1,6 +1,9 @@
 import FoundationEssentials
+import Glibc
 import Host
 import Logging
+import OCI
+import Store
 public import SystemPackage
 
 /// Writes receipts in the background, the last one of an item only, each file whole and durable.
@@ -35,6 +38,45 @@ actor ReceiptFolder {
             return Set(
                 try Directory.names(in: path).map(\.string).filter { $0.hasSuffix(ReceiptName.ending) }
             )
+        }
+    }
+
+    /// What tells whether a receipt is up to date.
+    struct Summary: Sendable {
+        /// Nil where the file is no receipt.
+        var state: SourceRecord.State?
+        var digest: Digest?
+        var removed = false
+    }
+
+    /// Removes what processes left that were killed while they wrote a receipt (see `AtomicFile`).
+    func sweep() async throws {
+        let path = path
+        try await onThread(named: "receipts") { _ in
+            guard try FileStatus.of(path) != nil else { return }
+            let own = ".\(getpid())."
+            for name in try Directory.names(in: path).map(\.string)
+            where name.hasPrefix(".") && name.hasSuffix(".tmp") && !name.contains(own) {
+                try Directory.unlink(path.appending(name))
+            }
+        }
+    }
+
+    /// What the receipts that are there say, by file name.
+    func summaries() async throws -> [String: Summary] {
+        let path = path
+        return try await onThread(named: "receipts") { _ in
+            guard try FileStatus.of(path) != nil else { return [:] }
+            var result: [String: Summary] = [:]
+            for name in try Directory.names(in: path).map(\.string) where name.hasSuffix(ReceiptName.ending) {
+                let receipt = try? Receipt.read(path.appending(name))
+                result[name] = Summary(
+                    state: receipt?.state,
+                    digest: receipt?.digest,
+                    removed: receipt?.removed ?? false
+                )
+            }
+            return result
         }
     }
 

@@ -19,8 +19,12 @@ public final class FolderWatcher: Sendable {
 
     /// Creates a watcher without folders.
     ///
-    /// - Parameter fileSystem: what tells the type of a folder's file system; tests put one in its place.
+    /// - Parameters:
+    ///   - skipsHidden: whether what happens to names that begin with a period is not reported: programs write, and
+    ///     rename, their temporary files under such names.
+    ///   - fileSystem: what tells the type of a folder's file system; tests put one in its place.
     public init(
+        skipsHidden: Bool = false,
         fileSystem: @escaping @Sendable (FilePath) throws(FileError) -> FileSystemStatus = FileSystemStatus.of
     ) {
         let (stream, continuation) = AsyncStream.makeStream(
@@ -28,7 +32,11 @@ public final class FolderWatcher: Sendable {
             bufferingPolicy: .bufferingOldest(Self.bufferedEvents)
         )
         events = stream
-        subscriber = WatchSubscriber(continuation: continuation, fileSystem: fileSystem)
+        subscriber = WatchSubscriber(
+            continuation: continuation,
+            skipsHidden: skipsHidden,
+            fileSystem: fileSystem
+        )
         thread = .shared
     }
 
@@ -62,13 +70,16 @@ final class WatchSubscriber: Sendable {
 
     private let continuation: AsyncStream<WatchEvent>.Continuation
     private let state = Mutex(State())
+    let skipsHidden: Bool
     let fileSystem: @Sendable (FilePath) throws(FileError) -> FileSystemStatus
 
     init(
         continuation: AsyncStream<WatchEvent>.Continuation,
+        skipsHidden: Bool = false,
         fileSystem: @escaping @Sendable (FilePath) throws(FileError) -> FileSystemStatus
     ) {
         self.continuation = continuation
+        self.skipsHidden = skipsHidden
         self.fileSystem = fileSystem
     }
 

@@ -260,8 +260,12 @@ struct WatchTable {
             return
         }
         guard let kind = Self.kind(of: bits) else { return }
-        let name = shim_inotify_event_name(event).flatMap { FilePath(platformString: $0).lastComponent }
-        for listener in watch.listeners {
+        let bytes = shim_inotify_event_name(event)
+        let isHidden = bytes?.pointee == CChar(UInt8(ascii: "."))
+        let listeners = watch.listeners.filter { !(isHidden && $0.subscriber.skipsHidden) }
+        guard !listeners.isEmpty else { return }
+        let name = bytes.flatMap { FilePath(platformString: $0).lastComponent }
+        for listener in listeners {
             listener.subscriber.deliver(WatchEvent(folder: listener.folder, name: name, kind: kind))
         }
     }

@@ -71,14 +71,35 @@ struct StatusCommand: AsyncParsableCommand {
         return report.items.contains { $0.isStuck }
     }
 
+    private static func lines(about inbox: StatusReport.Inbox) -> String {
+        var text = "\(inbox.path): \(inbox.items) items, \(ByteCount.rounded(inbox.bytes))\n"
+        if let pause = inbox.pause { text += "  \(pause)\n" }
+        if let polling = inbox.polling { text += "  looked at every few seconds: \(polling)\n" }
+        if inbox.lostEvents > 0 { text += "  events were lost \(inbox.lostEvents) times; nothing else was\n" }
+        return text
+    }
+
+    private static func state(of item: StatusReport.Item) -> String {
+        if item.running == true { return "\(item.state), running" }
+        guard item.state == "running", let done = item.bytesDone, let all = item.bytes, all > 0 else {
+            return item.state
+        }
+        return "running, \(min(100, done * 100 / all)) %"
+    }
+
     private func show(_ report: StatusReport) throws {
         if options.output == .json { return try StandardOutput.write(json: report) }
         StandardOutput.write("\(report.root): \(report.agentRuns ? "an agent runs" : "no agent runs")\n")
+        if items.isEmpty { StandardOutput.write(Self.lines(about: report.inbox)) }
         if !report.items.isEmpty {
             var table = Table(.text("ITEM"), .text("STATE"), .text("REASON"), .text("MESSAGE"))
             for item in report.items {
-                let state = item.running == true ? "\(item.state), running" : item.state
-                table.add(item.name, state, item.reason ?? "", item.message ?? item.reference ?? "")
+                table.add(
+                    item.name,
+                    Self.state(of: item),
+                    item.reason ?? "",
+                    item.message ?? item.reference ?? ""
+                )
             }
             StandardOutput.write("\n\(table.text)")
         }
