@@ -62,6 +62,21 @@ public struct Installation: Sendable {
         try Directory.rename(temporary, to: root.appending(place))
     }
 
+    /// The receipt of an item of the inbox whose name needs no encoding; nil while there is none.
+    public func receipt(_ item: String) throws -> [String: Any]? {
+        try document("receipts/inbox/\(item).json")
+    }
+
+    /// Whether an item of the inbox stands so.
+    public func stands(_ item: String, _ state: String) throws -> Bool {
+        try receipt(item)?["state"] as? String == state
+    }
+
+    /// Runs a shell script in the inbox.
+    public func inInbox(_ script: String) async throws {
+        try await check("bash", ["-ec", "cd '\(root)/inbox'; \(script)"])
+    }
+
     /// The JSON in a file below the root; nil while there is none.
     public func document(_ path: String) throws -> [String: Any]? {
         guard let bytes = try AtomicFile.read(root.pushing(FilePath(path))) else { return nil }
