@@ -5,6 +5,8 @@
 //       its groups, in the folder, in a session of its own with standard input as its terminal
 //   guest grow DEVICE FOLDER
 //       grows the ext4 of DEVICE, which is mounted on FOLDER, to the size of the device
+//   guest place FOLDER ROOT PATH
+//       mounts what is mounted on FOLDER on PATH of the root ROOT as well, making PATH where it is missing
 //   guest detach FOLDER
 //       unmounts FOLDER with everything below, as soon as nobody uses it
 #define _GNU_SOURCE
@@ -148,11 +150,22 @@ static int grow(const char *device, const char *folder) {
     return 0;
 }
 
+// open_tree(2) and move_mount(2), Linux 5.2 and later: what is mounted crosses into the root as a descriptor.
+static int place(const char *folder, const char *root, const char *path) {
+    int tree = open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0) error(1, errno, "cannot take %s along", folder);
+    if (chroot(root) || chdir("/")) error(1, errno, "cannot enter the image");
+    enter_folder(path);
+    if (move_mount(tree, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH)) error(1, errno, "cannot mount on %s", path);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     program_invocation_name = "slipway";
     if (count >= 6 && !strcmp(arguments[1], "enter"))
         return enter(arguments[2], arguments[3], arguments[4], arguments + 5);
     if (count == 4 && !strcmp(arguments[1], "grow")) return grow(arguments[2], arguments[3]);
+    if (count == 5 && !strcmp(arguments[1], "place")) return place(arguments[2], arguments[3], arguments[4]);
     if (count == 3 && !strcmp(arguments[1], "detach")) {
         if (umount2(arguments[2], MNT_DETACH)) error(1, errno, "cannot unmount %s", arguments[2]);
         return 0;
