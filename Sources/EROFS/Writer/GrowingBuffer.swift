@@ -22,7 +22,7 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
 
     subscript(index: Int) -> Element {
         get { pointer(to: index).pointee }
-        nonmutating _modify { yield &pointer(to: index).pointee }
+        _modify { yield &pointer(to: index).pointee }
     }
 
     /// The values as one buffer, valid until the next change of the count.

@@ -32,16 +32,16 @@ struct NameTable: ~Copyable {
     mutating func insert(_ hash: UInt32, _ entry: UInt32) {
         if (used + 1) * 4 > slots.count * 3 { grow() }
         used += 1
-        Self.put(UInt64(hash) << 32 | UInt64(entry + 1), into: slots)
+        Self.put(UInt64(hash) << 32 | UInt64(entry + 1), into: &slots)
     }
 
     private mutating func grow() {
-        let larger = GrowingBuffer<UInt64>(repeating: 0, count: slots.count * 2)
-        for slot in slots.elements where slot != 0 { Self.put(slot, into: larger) }
+        var larger = GrowingBuffer<UInt64>(repeating: 0, count: slots.count * 2)
+        for slot in slots.elements where slot != 0 { Self.put(slot, into: &larger) }
         slots = larger
     }
 
-    private static func put(_ slot: UInt64, into slots: borrowing GrowingBuffer<UInt64>) {
+    private static func put(_ slot: UInt64, into slots: inout GrowingBuffer<UInt64>) {
         let mask = slots.count - 1
         var position = Int(slot >> 32) & mask
         while slots[position] != 0 { position = (position + 1) & mask }

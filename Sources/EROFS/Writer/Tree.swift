@@ -256,7 +256,7 @@ struct Tree: ~Copyable {
     }
 
     /// Notes that a folder has to be written, and so those above it.
-    private func markChanged(_ entry: UInt32) {
+    private mutating func markChanged(_ entry: UInt32) {
         var entry = entry
         while let folder = folder(of: entry), !folders[folder].isChanged {
             folders[folder].isChanged = true
