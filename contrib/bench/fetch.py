@@ -6,11 +6,12 @@ import json
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from turns import Contender, race, spend, table
 
 ours, work, runs = sys.argv[1], sys.argv[2], int(sys.argv[3])
 here = os.path.dirname(os.path.abspath(__file__))
@@ -62,25 +63,12 @@ def serve(*command):
 
 
 def compare(title, size, contenders):
-    walls, cpus, peaks = ({name: [] for name, _ in contenders} for _ in range(3))
-    for turn in range(runs + 1):
-        for name, command in contenders:
-            shutil.rmtree(os.path.join(memory, "out"), ignore_errors=True)
-            start = time.monotonic()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            assert status == 0, command
-            if turn > 0:
-                walls[name].append(time.monotonic() - start)
-                cpus[name].append(usage.ru_utime + usage.ru_stime)
-                peaks[name].append(usage.ru_maxrss / 1024)
-    print(f"\n{title}")
-    print(f"  {'':32} {'wall s':>8} {'CPU s':>8} {'MB/s':>8} {'peak MiB':>9} {'time':>7} {'CPU':>7}")
-    wall, cpu = (statistics.median(values[contenders[0][0]]) for values in (walls, cpus))
-    for name, _ in contenders:
-        mine = statistics.median(walls[name])
-        print(f"  {name:32} {mine:8.3f} {statistics.median(cpus[name]):8.3f} {size / 1e6 / mine:8.0f} "
-              f"{statistics.median(peaks[name]):9.1f} {mine / wall:6.2f}x {statistics.median(cpus[name]) / cpu:6.2f}x")
+    def clean():
+        shutil.rmtree(os.path.join(memory, "out"), ignore_errors=True)
+
+    race(contenders := [Contender(name, lambda command=command: spend(command), prepare=clean)
+                        for name, command in contenders], runs)
+    table(title, contenders, size)
 
 
 print(f"{os.cpu_count()} processors, median of {runs}")

@@ -8,11 +8,12 @@ import os
 import random
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tarfile
 import time
+
+from turns import Contender, race, spend, table
 
 ours, layout, work, runs = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 mkfs = os.environ.get("MKFS_EROFS")
@@ -77,23 +78,11 @@ def eight_layers():
         file.write('{"imageLayoutVersion":"1.0.0"}')
 
 
-def run(command, **options):
-    """Runs a command to its end: wall and CPU seconds of it and its children, and the largest process in MB."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, **{**quiet, **options})
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
-
-
 def slipway(root, name="bench/vm", config="jobs: { downloads: 6 }\n"):
     file = os.path.join(work, "config.yaml")
     with open(file, "w") as out:
         out.write(config)
-    return run([ours, "image", "pull", f"{host}/{name}:1", "--root", root, "--config", file])
+    return spend([ours, "image", "pull", f"{host}/{name}:1", "--root", root, "--config", file])
 
 
 def first_pull(folder):
@@ -101,12 +90,12 @@ def first_pull(folder):
 
 
 def skopeo(folder):
-    return run(["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", f"docker://{host}/bench/vm:1",
+    return spend(["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", f"docker://{host}/bench/vm:1",
                 f"oci:{folder}/out:vm"])
 
 
 def podman(folder):
-    return run(["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", driver,
+    return spend(["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", driver,
                 "pull", "--quiet", "--tls-verify=false", f"{host}/bench/vm:1"])
 
 
@@ -126,10 +115,12 @@ def containerd(folder):
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
         before = seconds()
-        wall, cpu, memory = run(["ctr", "-a", f"{folder}/sock", "images", "pull", "--plain-http", "--snapshotter",
-                                 snapshotter, f"{host}/bench/vm:1"])
-        peak = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{daemon.pid}/status").read())[1]) / 1024
-        return wall, cpu + seconds() - before, memory + peak
+        start = time.monotonic()
+        cpu, memory = spend(["ctr", "-a", f"{folder}/sock", "images", "pull", "--plain-http", "--snapshotter",
+                             snapshotter, f"{host}/bench/vm:1"])
+        wall = time.monotonic() - start
+        peak = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{daemon.pid}/status").read())[1])
+        return cpu + seconds() - before, memory + peak, wall
     finally:
         daemon.terminate()
         daemon.wait()
@@ -147,7 +138,7 @@ def cocoon(folder):
             tree = f"{folder}/{number}"
             steps.append(f"mkdir {tree} && {fetch} | tar -xp -C {tree} --numeric-owner --xattrs "
                          f"&& mkfs.erofs -zlz4hc -C4096 -T0 {out} {tree}")
-    return run(["bash", "-euo", "pipefail", "-c", "\n".join(steps)])
+    return spend(["bash", "-euo", "pipefail", "-c", "\n".join(steps)])
 
 
 def fresh():
@@ -155,6 +146,11 @@ def fresh():
     os.makedirs(scratch)
     os.sync()
     return scratch
+
+
+def taken():
+    """The bytes that the scratch folder takes on the disk."""
+    return int(subprocess.run(["du", "-sk", scratch], capture_output=True, text=True).stdout.split()[0]) << 10
 
 
 def tries(*commands):
@@ -201,36 +197,26 @@ try:
     if snapshotter:
         contenders.append((f"ctr image pull, {snapshotter}", containerd))
     contenders.append((f"cocoon: curl|gzip|{'$MKFS_EROFS' if mkfs else 'tar, mkfs.erofs'} lz4hc", cocoon))
-    results = {name: [] for name, _ in contenders}
-    disk = {}
-    for turn in range(runs + 1):
-        for name, contender in contenders:
-            result = contender(fresh())
-            disk[name] = int(subprocess.run(["du", "-sm", scratch], capture_output=True, text=True).stdout.split()[0])
-            if turn > 0:
-                results[name].append(result)
-
+    contenders = [Contender(name, lambda pull=pull: pull(scratch), prepare=fresh, size=taken) for name, pull in contenders]
+    race(contenders, runs)
     print(f"{len(manifest['layers'])} layers, {fetched / 1e6:.0f} MB as fetched, {os.cpu_count()} processors, "
           f"median of {runs}")
-    print(f"  {'':44} {'wall s':>8} {'CPU s':>8} {'peak MB':>8} {'disk MB':>8} {'wall':>7} {'CPU':>7}")
-    reference = [statistics.median(column) for column in zip(*results["slipway"])]
-    for name, _ in contenders:
-        wall, cpu, memory = [statistics.median(column) for column in zip(*results[name])]
-        print(f"  {name:44} {wall:8.2f} {cpu:8.2f} {memory:8.0f} {disk[name]:8} {wall / reference[0]:6.1f}x "
-              f"{cpu / reference[1]:6.1f}x")
+    table("an image from docker-registry; MB on the disk", contenders, fetched)
 
     folder = fresh()
     slipway(folder)
     lines = open(os.path.join(work, "registry.log")).read().count("\"GET /v2/") + \
         open(os.path.join(work, "registry.log")).read().count("\"HEAD /v2/")
-    again = [slipway(folder) for _ in range(11)]
+    again = Contender("again", lambda: slipway(folder))
+    race([again], 11, warm=0)
     log = open(os.path.join(work, "registry.log")).read()
-    requests = (log.count("\"GET /v2/") + log.count("\"HEAD /v2/") - lines) / len(again)
-    print(f"\nthe same again, nothing changed: {statistics.median(a[0] for a in again) * 1000:.0f} ms, "
-          f"{statistics.median(a[1] for a in again) * 1000:.0f} ms CPU, {requests:.0f} request")
+    requests = (log.count("\"GET /v2/") + log.count("\"HEAD /v2/") - lines) / len(again.walls)
+    print(f"\nthe same again, nothing changed: {again.wall * 1000:.0f} ms, {again.cpu * 1000:.0f} ms CPU, "
+          f"{requests:.0f} request")
 
-    peaks = [slipway(fresh(), "bench/eight", "jobs: { downloads: 8 }\n")[2] for _ in range(3)]
-    print(f"eight layers of 24 MB in flight at once: {statistics.median(peaks):.0f} MB peak memory")
+    eight = Contender("eight", lambda: slipway(scratch, "bench/eight", "jobs: { downloads: 8 }\n"), prepare=fresh)
+    race([eight], 3, warm=0)
+    print(f"eight layers of 24 MB in flight at once: {eight.peak:.0f} MiB peak memory")
 finally:
     registry.terminate()
     registry.wait()
