@@ -32,19 +32,24 @@ struct RandomWalk {
         case 0, 1, 2: try await make(image, number, for: source, collecting: Bool.random(using: &random))
         case 3: try await store.release(source)
         case 4:
-            await ignoring(.notFound) { try await store.pin(image.digest, by: .hand) }
+            await ignoring([.notFound]) { try await store.pin(image.digest, by: .hand) }
             if Bool.random(using: &random) { try await store.unpin(image.digest, by: .hand) }
             try await store.unpin(Samples.image((number + 1) % 6, layers: []).digest, by: .hand)
         case 5:
+            let merged = MergedRecord.id(of: image.layers.map(\.key))
             let record = VMRecord(
                 name: vm,
                 request: "\(vm).json",
                 requestDigest: .sha256(of: [1]),
                 reference: "x",
                 image: image.digest,
-                keys: image.layers.map(\.key)
+                keys: image.layers.map(\.key),
+                merged: Bool.random(using: &random) ? merged : nil
             )
-            await ignoring(.notFound) { try await store.setVM(record) }
+            // A merged disk may have been collected, or not been made.
+            await ignoring(record.merged == nil ? [.notFound] : [.notFound, .missingBlob]) {
+                try await store.setVM(record)
+            }
             if Int.random(in: 0..<4, using: &random) > 0 { try await store.removeVM(vm) }
         default: try await collect()
         }
@@ -64,6 +69,7 @@ struct RandomWalk {
             source: source,
             replacing: true
         )
+        _ = try await Samples.commitMerged(image, to: store, in: workspace)
         await workspace.close()
     }
 
@@ -71,11 +77,12 @@ struct RandomWalk {
         let snapshot = try await store.collectionSnapshot()
         _ = try await store.collectImages(snapshot.images.map(\.digest), unpinnedBefore: snapshot.now)
         _ = try await store.collectBlobs(snapshot.blobs.map(\.key), committedBefore: nil)
+        _ = try await store.collectMergedDisks(snapshot.merged.map(\.id), unusedSince: snapshot.now)
         try await store.collectOrphans()
     }
 
-    private func ignoring(_ code: StoreError.Code, _ body: () async throws -> Void) async {
-        do { try await body() } catch let error as StoreError where error.code == code {
+    private func ignoring(_ codes: [StoreError.Code], _ body: () async throws -> Void) async {
+        do { try await body() } catch let error as StoreError where codes.contains(error.code) {
             return
         } catch { fatalError("\(error)") }
     }

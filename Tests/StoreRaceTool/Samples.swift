@@ -65,6 +65,28 @@ struct Samples {
         )
     }
 
+    /// Commits an image's merged disk unless it is there, and returns its identity.
+    static func commitMerged(
+        _ image: ImageRecord,
+        to store: Store,
+        in workspace: Workspace
+    ) async throws -> Digest {
+        let content = content(image.layers.count)
+        let record = MergedRecord(
+            keys: image.layers.map(\.key),
+            sha256: .sha256(of: content),
+            size: UInt64(content.count),
+            entries: 1,
+            minimumGuestKernel: "5.4",
+            writer: "test",
+            options: ""
+        )
+        if try await store.useMergedDisk(record.id) != nil { return record.id }
+        let file = workspace.path.appending("merged")
+        try write(content, to: file)
+        return try await store.commitMergedDisk(record, file: file, in: workspace).id
+    }
+
     private static func content(_ number: Int) -> [UInt8] {
         Array(String(repeating: "layer \(number)\n", count: 100).utf8)
     }

@@ -18,8 +18,10 @@ struct Story {
             source: .inbox("a.tar"),
             replacing: true
         )
-        await workspace.close()
         say("image")
+        let merged = try await Samples.commitMerged(image, to: store, in: workspace)
+        await workspace.close()
+        say("merged")
         try await store.setVM(
             VMRecord(
                 name: "vm",
@@ -27,7 +29,8 @@ struct Story {
                 requestDigest: .sha256(of: [1]),
                 reference: "a",
                 image: image.digest,
-                keys: image.layers.map(\.key)
+                keys: image.layers.map(\.key),
+                merged: merged
             )
         )
         say("bound")
@@ -38,6 +41,7 @@ struct Story {
         let snapshot = try await store.collectionSnapshot()
         _ = try await store.collectImages(snapshot.images.map(\.digest), unpinnedBefore: snapshot.now)
         _ = try await store.collectBlobs(snapshot.blobs.map(\.key), committedBefore: nil)
+        _ = try await store.collectMergedDisks(snapshot.merged.map(\.id), unusedSince: snapshot.now)
         try await store.collectOrphans()
         say("collected")
     }
