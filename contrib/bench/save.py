@@ -64,7 +64,7 @@ savers = [
            slipway("first", "save", "bench", "--compression", "none", "--to", target)),
     saving("slipway image save --compression gzip",
            slipway("first", "save", "bench", "--compression", "gzip", "--to", target)),
-    saving(f"podman save --format oci-archive ({driver})",
+    saving(f"podman save --format oci-archive ({driver}, gzip)",
            podman(driver, "save", "--quiet", "--format", "oci-archive", "--output", target, image)),
     saving("skopeo copy, its gzip layers as they are", skopeo(f"oci:{work}/oci:1", f"oci-archive:{target}")),
     saving("skopeo copy --dest-compress-format zstd",
