@@ -36,7 +36,14 @@ public final class FileReplacement: Sendable {
 
     deinit {
         // Nobody is left to tell; the name says what it is.
-        if isPending.withLock({ $0 }) { _ = try? Directory.unlink(temporary) }
+        _ = try? discard()
+    }
+
+    /// Removes the file unless it is in its place.
+    public func discard() throws(FileError) {
+        guard isPending.withLock({ $0 }) else { return }
+        try Directory.unlink(temporary)
+        isPending.withLock { $0 = false }
     }
 
     /// Makes the content durable. May take as long as the disk needs for it.

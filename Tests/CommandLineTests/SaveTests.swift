@@ -97,6 +97,25 @@ struct SaveTests {
         #expect(try FileStatus.of("/dev/stdout")?.kind == .symbolicLink)
     }
 
+    @Test(
+        "root's file goes where only root may write, whoever owns the store, and leaves nothing there when it fails"
+    )
+    func ownership() async throws {
+        let program = try await prepared()
+        try await check("chown", ["-R", "12345:12345", program.root.string])
+        // The owner has to reach its own root.
+        try await check("chmod", ["755", program.folder.path.string])
+        let place = program.folder.appending("private")
+        try Directory.create(place, permissions: FilePermissions(rawValue: 0o700))
+        let saved = try await program.run("image", "save", "web", "--to", "\(place)/web.tar")
+        #expect(saved.status == 0, "\(saved.errors)")
+        let failed = try await program.run("image", "save", "nothing", "--to", "\(place)/nothing.tar")
+        #expect(failed.status == 4)
+        #expect(try Directory.names(in: place).map(\.string) == ["web.tar"])
+        let owners = try await check("find", [program.root.appending("store").string, "-printf", "%U\\n"])
+        #expect(Set(owners.split(separator: "\n")) == ["12345"])
+    }
+
     @Test("a blob has nothing to compress, and standard input can be read once")
     func usage() async throws {
         let program = try Program()

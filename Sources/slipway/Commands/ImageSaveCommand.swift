@@ -53,16 +53,26 @@ extension ImageCommand {
             let session = try Session(options)
             // Opened by whoever runs the command, not by the store's owner.
             let target = try Target(to, options)
-            let world = try await session.openExisting()
+            let world: World
+            do { world = try await session.openExisting() } catch {
+                try target.discard()
+                throw error
+            }
             let progress = ProgressLine()
             defer { progress.clear() }
             let form: SaveRequest.Form = native ? .native : .tar((compression ?? .zstd).value)
-            let report = try await world.images.save(
-                SaveRequest(references, as: form),
-                to: target.output,
-                tracker: progress
-            )
-            try await target.commit()
+            let report: SaveReport
+            do {
+                report = try await world.images.save(
+                    SaveRequest(references, as: form),
+                    to: target.output,
+                    tracker: progress
+                )
+                try await target.commit()
+            } catch {
+                try target.discard()
+                throw error
+            }
             progress.clear()
             for warning in report.warnings { session.logger.warning("\(warning)") }
             try show(report, onErrors: target.isStream)
@@ -138,6 +148,8 @@ private struct Target {
         try await onThread(named: "sync-archive") { _ in try replacement.synchronize() }
         try Ownership.asCaller { try replacement.commit() }
     }
+
+    func discard() throws { try Ownership.asCaller { try replacement?.discard() } }
 }
 
 /// `--compression`
