@@ -86,11 +86,12 @@ let package = Package(
                 subprocess,
             ]
         )
-        + room("Snapshots", ["Host", "OCI", "Store", log, system, subprocess])
+        + room("Snapshots", ["Host", "OCI", "GarbageCollection", "Store", log, system, subprocess])
         + room(
             "Provisioning",
             [
-                "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "GarbageCollection", "Store",
+                "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "Archives", "GarbageCollection",
+                "Store",
                 "ImageBackend", "Snapshots", log, system,
             ]
         )

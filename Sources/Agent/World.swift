@@ -68,6 +68,7 @@ public struct World: Sendable {
         orchestrator = Orchestrator()
         await images.registerGC(orchestrator)
         await orchestrator.register(vms().gcModule)
+        await orchestrator.register(snapshotter.gcModule)
     }
 
     /// The inbox.
@@ -101,13 +102,16 @@ public struct World: Sendable {
     }
 
     /// The VMs.
-    public func vms() -> VMs {
+    ///
+    /// - Parameter onChange: called when something ended that a VM waits for.
+    public func vms(onChange: @escaping @Sendable () -> Void = {}) -> VMs {
         VMs(
             settings: settings.vmSettings,
             store: store,
             images: images,
             snapshots: snapshotter,
-            logger: logger.component("vms")
+            logger: logger.component("vms"),
+            onChange: onChange
         )
     }
 }
@@ -187,9 +191,7 @@ extension Settings {
         result.retiredTTL = vms.retiredTTL
         result.onImageChange = vms.onImageChange == .hold ? .hold : .recreate
         result.allowPaths = vms.allowPaths
-        result.defaults.cpus = vms.defaults.cpus
-        result.defaults.memory = vms.defaults.memory
-        result.defaults.diskSize = vms.defaults.diskSize
+        result.defaults = vms.defaults.request
         result.bootProfiles = boot.profiles.mapValues {
             VMSettings.BootProfile(kernel: $0.kernel, initramfs: $0.initramfs)
         }

@@ -24,6 +24,11 @@ int shim_ofd_lock(int fd, int exclusive) {
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
+int shim_ofd_unlock(int fd) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int shim_ofd_is_locked(int fd) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return -1;
@@ -56,6 +61,10 @@ int shim_clone_file(int from, int to) { return ioctl(to, FICLONE, from); }
 int shim_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 int shim_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+off_t shim_seek_data(int fd, off_t offset) { return lseek(fd, offset, SEEK_DATA); }
+
+off_t shim_seek_hole(int fd, off_t offset) { return lseek(fd, offset, SEEK_HOLE); }
 
 int shim_syncfs(int fd) { return syncfs(fd); }
 

@@ -14,6 +14,11 @@ public enum Limits {
     public static let devicesPerSegment = 31
     /// PCI segments of a VM (`vmm/src/config.rs`, `MAX_NUM_PCI_SEGMENTS`).
     public static let pciSegments = 96
+    /// Bytes of addresses below 4 GiB for devices on x86, which all segments share by their weights
+    /// (`MMIO32` in `vmm/src/device_manager.rs`).
+    public static let addresses32 = 640 << 20
+    /// Bytes of them that a disk on segment 0 takes.
+    public static let diskAddresses32 = 512 << 10
     /// Most vCPUs of a VM: what KVM has on x86, 255 elsewhere.
     public static let vCPUs: UInt64 = {
         #if arch(x86_64)

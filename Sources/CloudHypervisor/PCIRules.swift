@@ -14,6 +14,32 @@ extension RuleCheck {
         checkIOMMUSegments()
         checkSlots()
         checkCapacity(segments)
+        checkAddresses(segments)
+    }
+
+    /// Disks that a VM boots with on segment 0 have their registers below 4 GiB, where little room is left when many
+    /// segments share it.
+    private mutating func checkAddresses(_ segments: UInt64) {
+        #if arch(x86_64)
+            let disks = elements("disks").count { ($0.value.count("pci_segment") ?? 0) == 0 }
+            // Segments that are not listed have the weight 1; a weight of 0 is a mistake of its own.
+            var weights: [UInt64: Double] = [:]
+            for (_, segment) in elements("pci_segments") {
+                let weight = segment.count("mmio32_aperture_weight") ?? 1
+                weights[segment.count("pci_segment") ?? 0] = Double(max(1, weight))
+            }
+            weights = weights.filter { $0.key < segments }
+            let sum = weights.values.reduce(Double(segments) - Double(weights.count), +)
+            let share = Double(Limits.addresses32) * (weights[0] ?? 1) / sum
+            let fit = Int(share) / Limits.diskAddresses32
+            if disks > fit {
+                add(
+                    "platform.num_pci_segments",
+                    "with \(segments) segments there are addresses below 4 GiB for \(fit) disks on segment 0, and it has "
+                        + "\(disks)"
+                )
+            }
+        #endif
     }
 
     private mutating func checkSegmentNumbers(below segments: UInt64) {

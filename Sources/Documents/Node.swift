@@ -22,6 +22,13 @@ public struct Node: Hashable, Sendable {
         public var keyMark: Mark
         /// The value.
         public var value: Node
+
+        /// Creates a member.
+        public init(key: String, keyMark: Mark, value: Node) {
+            self.key = key
+            self.keyMark = keyMark
+            self.value = value
+        }
     }
 
     /// What it is.

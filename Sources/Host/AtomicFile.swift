@@ -37,10 +37,8 @@ public enum AtomicFile {
         let content = Array(bytes)
         // What cannot be read is not the same, and writing will say what is wrong with it.
         if let old = try? read(path), old == content { return false }
-        guard let name = path.lastComponent else { throw FileError("write", path, .isDirectory) }
-        let temporary = path.removingLastComponent().appending(
-            ".\(name.string).\(getpid()).\(UInt32.random(in: 0 ... .max)).tmp"
-        )
+        guard path.lastComponent != nil else { throw FileError("write", path, .isDirectory) }
+        let temporary = temporary(beside: path)
         do {
             let file = try File(
                 temporary,
@@ -62,5 +60,12 @@ public enum AtomicFile {
         let folder = path.removingLastComponent()
         try Directory.synchronize(folder.isEmpty ? "." : folder)
         return true
+    }
+
+    /// A hidden name beside a file's own that nothing has.
+    static func temporary(beside path: FilePath) -> FilePath {
+        path.removingLastComponent().appending(
+            ".\(path.lastComponent?.string ?? "").\(getpid()).\(UInt32.random(in: 0 ... .max)).tmp"
+        )
     }
 }

@@ -137,6 +137,12 @@ public final class File: Sendable {
         }
     }
 
+    /// Gives up this open file description's lock at once. Closing alone may do so later: a child that another thread
+    /// is starting shares the description until it runs its program.
+    public func unlock() throws(FileError) {
+        try retryingSystemCall("unlock", path) { shim_ofd_unlock(descriptor.rawValue) }
+    }
+
     /// Whether some other open file description holds a lock on any part of the file, of whatever kind.
     public func isLockedByAnother() throws(FileError) -> Bool {
         try retryingSystemCall("probe the lock of", path) { shim_ofd_is_locked(descriptor.rawValue) } == 1

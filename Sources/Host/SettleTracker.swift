@@ -45,6 +45,11 @@ public struct SettleTracker: Sendable {
         entries[name] = Entry(identity: nil, since: now, finished: now)
     }
 
+    /// An event said that the file was renamed into place: it is whole already, and waits only for writers to go.
+    public mutating func noteComplete(_ name: String, now: Int64) {
+        entries[name] = Entry(identity: nil, since: now, finished: now - quick)
+    }
+
     /// An event said that the file changed, or came into being in a way that says nothing about its being complete.
     public mutating func noteChanged(_ name: String, now: Int64) {
         entries[name] = Entry(identity: nil, since: now, finished: nil)

@@ -34,17 +34,14 @@ public struct VMSettings: Sendable, Hashable {
         }
     }
 
-    /// What a request gets that says nothing.
-    public struct Defaults: Sendable, Hashable {
+    /// What a VM gets about which neither its request nor the settings say anything.
+    public enum Fallback {
         /// Processors.
-        public var cpus = 1
+        public static let cpus = 1
         /// Bytes of memory.
-        public var memory: UInt64 = 512 << 20
+        public static let memory: UInt64 = 512 << 20
         /// Bytes of the writable disk.
-        public var diskSize: UInt64 = 10 << 30
-
-        /// The defaults of the defaults.
-        public init() {}
+        public static let diskSize: UInt64 = 10 << 30
     }
 
     /// The folder of request files.
@@ -61,8 +58,8 @@ public struct VMSettings: Sendable, Hashable {
     public var onImageChange = ImageChange.hold
     /// Host paths that merge patches may name, beside the VM's own folder.
     public var allowPaths: [FilePath] = []
-    /// What a request gets that says nothing.
-    public var defaults = Defaults()
+    /// What requests get where they say nothing.
+    public var defaults = VMRequest(name: "", image: "")
     /// Kernels of the host by name; `default` serves images that have none of their own.
     public var bootProfiles: [String: BootProfile] = [:]
     /// The release that configs are written for.
@@ -82,4 +79,14 @@ public struct VMSettings: Sendable, Hashable {
 
     /// A VM's folder; of a retired one for `.retired/NAME-TIME`.
     public func folder(of name: String) -> VMFolder { VMFolder(named: name, below: vms) }
+
+    /// The writable disks that a request asks for: the VM's own, and those for data.
+    func disks(of request: VMRequest) -> [WritableDisk] {
+        let folder = folder(of: request.name)
+        let size = request.diskSize ?? defaults.diskSize ?? Fallback.diskSize
+        let data = (request.dataDisks ?? defaults.dataDisks ?? []).map {
+            WritableDisk(path: folder.dataDisk($0.name), size: $0.size, content: $0.content, label: $0.name)
+        }
+        return [WritableDisk(path: folder.writableDisk, size: size)] + data
+    }
 }

@@ -1,39 +1,63 @@
-import Host
+public import Host
 import SystemPackage
 
-/// Makes a VM's writable disk so that its name appears only once it is whole and durable.
+/// The disks of a VM, ready to be made: what they are copied from is there, and so is their room. Made by
+/// ``Snapshotter/disks(_:parent:_:)``.
+public struct DiskSet: Sendable {
+    struct Member: Sendable {
+        var disk: WritableDisk
+        /// Nil for a disk without a file system.
+        var template: DiskTemplate?
+    }
+
+    let members: [Member]
+    let maker: DiskMaker
+
+    /// Makes what is not there yet of the disks in temporary files, which get their names when the files are published.
+    /// A disk that is there is left as it is, whatever its size. The folder has to be there.
+    ///
+    /// - Returns: the disks that are new.
+    public func stage(in staged: StagedFiles) throws(SnapshotError) -> [WritableDisk] {
+        var made: [WritableDisk] = []
+        for member in members where try maker.stage(member, in: staged) { made.append(member.disk) }
+        return made
+    }
+}
+
+/// Makes disks so that their names appear only once they are whole and durable.
 struct DiskMaker: Sendable {
     /// Bytes of the file system that stay free, whatever is asked.
     let reserve: UInt64
     /// Who may read and write the disk.
     let permissions: FilePermissions
 
-    /// Makes the disk unless something lies there.
-    ///
-    /// - Returns: whether it was made.
-    func make(_ disk: WritableDisk, label: String) async throws(SnapshotError) -> Bool {
-        let folder = disk.path.removingLastComponent()
-        guard let name = disk.path.lastComponent?.string else {
-            throw .failed("\(disk.path) is no path of a disk", isTransient: false)
+    /// - Returns: whether there was anything to make.
+    func stage(_ member: DiskSet.Member, in staged: StagedFiles) throws(SnapshotError) -> Bool {
+        let disk = member.disk
+        guard disk.path.isAbsolute, let name = disk.path.lastComponent?.string else {
+            throw .failed("the disk's path \(disk.path) is not absolute", isTransient: false)
         }
         do {
             if try isThere(disk.path) { return false }
-            try Directory.create(folder)
-            try sweep(folder, of: name)
-            try requireSpace(in: folder, for: disk)
-        } catch {
-            throw .init(error)
-        }
-        let temporary = folder.appending("\(prefix(name))\(UInt64.random(in: 0 ... .max))\(suffix)")
-        do {
-            // The lock tells another process that sweeps that this one is at work.
-            let file = try openTemporary(temporary, size: WritableDisk.actualSize(for: disk.size))
-            try await Ext4.format(temporary, label: label)
-            return try publish(file, at: disk.path)
-        } catch {
-            removeAfterFailure(temporary)
-            throw error
-        }
+            let folder = disk.path.removingLastComponent()
+            try TemporaryDisk.sweep(folder, of: name)
+            try requireSpace(in: folder, for: member)
+            let size = WritableDisk.actualSize(for: disk.size)
+            let file = try TemporaryDisk.open(
+                beside: disk.path,
+                size: member.template == nil ? size : 0,
+                permissions: permissions
+            )
+            // From here on it is removed with the staged files.
+            staged.add(file, to: disk.path, replacing: false)
+            try member.template?.fill(
+                file,
+                uuid: Self.randomUUID(),
+                hashSeed: Self.randomUUID(),
+                name: disk.label
+            )
+            return true
+        } catch { throw .init(error) }
     }
 
     /// Whether a disk lies there. Anything but a regular file is an error: nothing is put in its place.
@@ -43,64 +67,25 @@ struct DiskMaker: Sendable {
         return true
     }
 
-    private func requireSpace(in folder: FilePath, for disk: WritableDisk) throws(FileError) {
+    private func requireSpace(in folder: FilePath, for member: DiskSet.Member) throws(FileError) {
         let available = try FileSystemStatus.of(folder).availableBytes
-        // The disk is sparse: making it takes its metadata only, at most a thousandth and a few blocks.
-        let needed = WritableDisk.actualSize(for: disk.size) / 1024 + (1 << 20)
+        // The disk is sparse: making it takes its metadata only.
+        let needed = (member.template?.copiedBytes ?? 0) + (1 << 20)
         let (floor, overflow) = reserve.addingReportingOverflow(needed)
         guard !overflow, available >= floor else {
             throw FileError(
                 "make the disk with only \(available >> 20) MiB free, \(reserve >> 20) MiB of them the reserve,",
-                disk.path,
+                member.disk.path,
                 .noSpace
             )
         }
     }
 
-    private func openTemporary(_ path: FilePath, size: UInt64) throws(SnapshotError) -> File {
-        do {
-            let file = try File(
-                path,
-                .readWrite,
-                options: [.create, .exclusiveCreate],
-                permissions: permissions
-            )
-            _ = try file.tryLock()
-            try file.setPermissions(permissions)
-            try file.truncate(to: size)
-            return file
-        } catch { throw .init(error) }
+    /// A random UUID (RFC 9562, version 4).
+    private static func randomUUID() -> [UInt8] {
+        var bytes = (0..<16).map { _ in UInt8.random(in: 0 ... .max) }
+        bytes[6] = bytes[6] & 0x0F | 0x40
+        bytes[8] = bytes[8] & 0x3F | 0x80
+        return bytes
     }
-
-    /// Gives the finished file its name. Another process may have been first: its disk stays.
-    private func publish(_ file: File, at path: FilePath) throws(SnapshotError) -> Bool {
-        do {
-            try file.synchronize()
-            do {
-                try Directory.rename(file.path, to: path, replacing: false)
-            } catch  where error.errno == .fileExists {
-                try Directory.unlink(file.path)
-                return false
-            }
-            try Directory.synchronize(path.removingLastComponent())
-            return true
-        } catch { throw .init(error) }
-    }
-
-    /// Removes what a killed process left behind.
-    private func sweep(_ folder: FilePath, of disk: String) throws(FileError) {
-        for name in try Directory.names(in: folder).map(\.string)
-        where name.hasPrefix(prefix(disk)) && name.hasSuffix(suffix) {
-            let leftover = folder.appending(name)
-            let file: File
-            do { file = try File(leftover, .readWrite, options: .noFollow) } catch { continue }
-            if try file.tryLock() { try Directory.unlink(leftover) }
-        }
-    }
-
-    /// The failure that led here is what the caller hears; a leftover is swept by the next attempt.
-    private func removeAfterFailure(_ temporary: FilePath) { _ = try? Directory.unlink(temporary) }
-
-    private func prefix(_ name: String) -> String { ".\(name).making." }
-    private var suffix: String { ".tmp" }
 }

@@ -14,6 +14,9 @@ public protocol Snapshotter: Sendable {
     ///   - parent: the ChainID of the stack below; nil for none.
     ///   - disk: where the disk shall lie, and how big it shall be.
     func prepare(_ key: String, parent: Digest?, disk: WritableDisk) async throws(SnapshotError) -> [Mount]
+    /// The first half of ``prepare(_:parent:disk:)``, for many VMs at a time: checks the stack, and makes sure that
+    /// there is what the disks are copied from. The caller stages and publishes them.
+    func disks(_ key: String, parent: Digest?, _ disks: [WritableDisk]) async throws(SnapshotError) -> DiskSet
     /// What a hypervisor attaches for a snapshot, bottom first.
     func mounts(_ key: String) async throws(SnapshotError) -> [Mount]
     /// What a snapshot is.
@@ -29,6 +32,14 @@ public protocol Snapshotter: Sendable {
 
 /// A writable disk to be made.
 public struct WritableDisk: Sendable, Hashable {
+    /// What is on it at first.
+    public enum Content: String, Sendable, Hashable, CaseIterable {
+        /// An empty ext4 file system.
+        case ext4
+        /// Nothing: zeros.
+        case none
+    }
+
     /// The smallest disk in bytes: room for a journal and for something to write.
     public static let minimumSize: UInt64 = 16 << 20
 
@@ -42,11 +53,17 @@ public struct WritableDisk: Sendable, Hashable {
     public var path: FilePath
     /// Its size in bytes; rounded by ``actualSize(for:)``.
     public var size: UInt64
+    /// What is on it at first.
+    public var content: Content
+    /// The file system's name; ext4 keeps 16 bytes of it.
+    public var label: String
 
     /// Creates a value.
-    public init(path: FilePath, size: UInt64) {
+    public init(path: FilePath, size: UInt64, content: Content = .ext4, label: String = "cow") {
         self.path = path
         self.size = size
+        self.content = content
+        self.label = label
     }
 }
 

@@ -1,3 +1,4 @@
+public import GarbageCollection
 import Host
 public import Logging
 public import OCI
@@ -13,6 +14,7 @@ public final class StoreSnapshotter: Snapshotter {
     private let store: Store
     private let vms: FilePath
     private let maker: DiskMaker
+    private let templates: DiskTemplates
     private let logger: Logger
     /// ChainIDs seen in the store: saves reading all images for every VM prepared. One that is gone meanwhile does
     /// no harm, since a VM is bound before its disk is made, and the binding keeps the layers.
@@ -36,8 +38,12 @@ public final class StoreSnapshotter: Snapshotter {
         self.store = store
         self.vms = vms
         maker = DiskMaker(reserve: reserve, permissions: permissions)
+        templates = DiskTemplates(store.layout.templates)
         self.logger = logger
     }
+
+    /// The module that collects what disks were copied from when no disk of that size is left.
+    public var gcModule: any Module { TemplateCollector(folder: store.layout.templates, vms: vms) }
 
     /// Makes the writable disk of a VM, unless it is there.
     public func prepare(
@@ -45,17 +51,54 @@ public final class StoreSnapshotter: Snapshotter {
         parent: Digest?,
         disk: WritableDisk
     ) async throws(SnapshotError) -> [Mount] {
-        guard disk.path.isAbsolute else {
-            throw .failed("the disk's path \(disk.path) is not absolute", isTransient: false)
+        let disks = try await disks(key, parent: parent, [disk])
+        let made: [WritableDisk]
+        do {
+            made = try await onThread(named: "disk") { _ in
+                let staged = StagedFiles()
+                try Directory.create(disk.path.removingLastComponent())
+                var made = try disks.stage(in: staged)
+                try StagedFiles.synchronize([staged])
+                let taken = try staged.publish()
+                made.removeAll { taken.contains($0.path) }
+                try StagedFiles.synchronizeNames([staged])
+                return made
+            }
+        } catch let error as SnapshotError {
+            throw error
+        } catch let error as FileError {
+            throw .init(error)
+        } catch {
+            throw .failed("cannot make \(disk.path): \(error)", isTransient: true)
         }
-        if let parent { try await requireChain(parent) }
-        if try await maker.make(disk, label: "cow") {
+        for disk in made {
             logger.info(
                 "made a disk",
                 metadata: ["vm": "\(key)", "path": "\(disk.path)", "size": "\(disk.size)"]
             )
         }
         return [Mount(type: "ext4", source: disk.path.string, options: ["rw"])]
+    }
+
+    /// Checks the stack below some disks, and makes sure that there is what they are copied from.
+    public func disks(
+        _ key: String,
+        parent: Digest?,
+        _ disks: [WritableDisk]
+    ) async throws(SnapshotError) -> DiskSet {
+        if let relative = disks.first(where: { !$0.path.isAbsolute }) {
+            throw .failed("the disk's path \(relative.path) is not absolute", isTransient: false)
+        }
+        if let parent { try await requireChain(parent) }
+        var members: [DiskSet.Member] = []
+        for disk in disks {
+            var member = DiskSet.Member(disk: disk)
+            if disk.content == .ext4 {
+                member.template = try await templates.template(WritableDisk.actualSize(for: disk.size))
+            }
+            members.append(member)
+        }
+        return DiskSet(members: members, maker: maker)
     }
 
     /// What a hypervisor attaches, bottom first.

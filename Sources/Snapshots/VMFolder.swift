@@ -15,6 +15,9 @@ public struct VMFolder: Sendable, Hashable {
     /// The writable disk.
     public var writableDisk: FilePath { path.appending("cow.raw") }
 
+    /// A data disk, by its name.
+    public func dataDisk(_ name: String) -> FilePath { path.appending("data-\(name).raw") }
+
     /// Every disk of the VM's own that is there: the writable one and data disks, by name.
     public func disks() throws(FileError) -> [FilePath] {
         let names: [FilePath.Component]
@@ -63,4 +66,7 @@ public struct VMFolder: Sendable, Hashable {
 public final class DiskLocks: Sendable {
     private let files: [File]
     init(files: [File]) { self.files = files }
+
+    // An error leaves what closing the files does anyway.
+    deinit { for file in files { _ = try? file.unlock() } }
 }

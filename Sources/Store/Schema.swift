@@ -148,6 +148,22 @@ enum Schema {
         ALTER TABLE vms ADD COLUMN merged TEXT;
         CREATE INDEX vms_by_merged ON vms (merged) WHERE merged IS NOT NULL;
         """,
+        // Counts changes of bindings, so that who has read them need not read them again. It starts anywhere: an index that
+        // was rebuilt is not taken for the one before.
+        """
+        CREATE TABLE generations (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        INSERT INTO generations VALUES ('vms', random() / 2);
+        CREATE TRIGGER vms_inserted AFTER INSERT ON vms
+            BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
+        CREATE TRIGGER vms_updated AFTER UPDATE ON vms
+            BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
+        CREATE TRIGGER vms_deleted AFTER DELETE ON vms
+            BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
+        CREATE TRIGGER vm_layers_inserted AFTER INSERT ON vm_layers
+            BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
+        CREATE TRIGGER vm_layers_deleted AFTER DELETE ON vm_layers
+            BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
+        """,
     ]
 
     /// Brings the index to today's version, in a transaction that reads the version itself: of two processes that

@@ -1,12 +1,21 @@
+import Foundation
 import GRDB
 import OCI
+import Synchronization
 
 // A binding changes the document of its image, which waits for the next tick or image change: one pass may bind
 // thousands of VMs to one image.
 extension Store {
     /// Every binding, retired ones too, sorted by name.
     public func vms() async throws -> [VMRecord] {
-        try await index.read { db in try VMRecord.fetch(db, image: nil) }
+        let known = bindings.withLock { $0 }
+        let found = try await index.read { db -> VMBindings in
+            let generation = try Int64.fetchOne(db, sql: "SELECT value FROM generations WHERE name = 'vms'")
+            if let known, known.generation == generation { return known }
+            return VMBindings(generation: generation ?? 0, records: try VMRecord.fetch(db, image: nil))
+        }
+        bindings.withLock { $0 = found }
+        return found.records
     }
 
     /// One binding by its name; nil when there is none.
@@ -14,15 +23,31 @@ extension Store {
         try await index.read { db in try VMRecord.fetch(db, where: "name = ?", [name]).first }
     }
 
+    /// Bindings by their names, those that there are.
+    public func vms(named names: [String]) async throws -> [VMRecord] {
+        // SQLite takes a list of any length as one JSON value.
+        let list = String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
+        return try await index.read { db in
+            try VMRecord.fetch(db, where: "name IN (SELECT value FROM json_each(?))", [list])
+        }
+    }
+
     /// Binds a VM, or updates its binding: image and blobs must be there, in the same transaction.
     ///
     /// - Throws: ``StoreError`` `notFound` for the image, `missingBlob` for a layer, or for a merged disk that it was not
     ///   bound to before.
-    public func setVM(_ record: VMRecord) async throws {
+    public func setVM(_ record: VMRecord) async throws { try await setVMs([record]) }
+
+    /// Binds several VMs in one transaction: all of them, or none.
+    ///
+    /// - Throws: as ``setVM(_:)``, for the first that cannot be bound.
+    public func setVMs(_ records: [VMRecord]) async throws {
         let layout = layout
         try await index.write { db in
-            try VMRecord.markImage(ofVM: record.name, db)
-            try record.put(db, layout)
+            for record in records {
+                try VMRecord.markImage(ofVM: record.name, db)
+                try record.put(db, layout)
+            }
         }
     }
 
@@ -49,6 +74,12 @@ extension Store {
             try db.execute(sql: "DELETE FROM vms WHERE name = ?", arguments: [name])
         }
     }
+}
+
+/// Every binding as of some change of them. Reading ten thousand anew in every pass would cost more than all the rest.
+struct VMBindings: Sendable {
+    var generation: Int64
+    var records: [VMRecord]
 }
 
 extension VMRecord {

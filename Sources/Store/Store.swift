@@ -1,5 +1,6 @@
 import Host
 import Logging
+import Synchronization
 import SystemPackage
 
 /// The SQLite index and the content-addressed files it describes, shared by any number of processes.
@@ -17,6 +18,8 @@ public final class Store: Sendable {
     let index: Index
     let clock: StoreClock
     let log = Logger(label: "slipway.store")
+    /// The bindings as last read.
+    let bindings = Mutex<VMBindings?>(nil)
 
     /// Opens the store, creating what is missing: folders, database, migrations. Puts back what was trashed while
     /// its row survived, and sweeps temporary folders whose owner is gone.

@@ -26,6 +26,8 @@ public struct StoreLayout: Sendable, Hashable {
     public var images: FilePath { root.appending("images").appending("sha256") }
     /// Disks that hold several layers.
     public var merged: FilePath { root.appending("merged") }
+    /// Empty file systems that new disks are copied from; made again when they are missing.
+    public var templates: FilePath { root.appending("templates") }
 
     /// A layer's EROFS image.
     public func blob(_ key: LayerKey) -> FilePath {

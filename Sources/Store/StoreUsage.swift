@@ -27,6 +27,8 @@ public struct StoreUsage: Sendable, Hashable, Codable {
     public var trashBytes: UInt64
     /// Bytes on disk of disks that hold several layers.
     public var mergedBytes: UInt64
+    /// Bytes on disk of empty file systems that disks are copied from.
+    public var templateBytes: UInt64
     /// Bytes on disk of the index with its log.
     public var indexBytes: UInt64
     /// Every image, sorted by digest.
@@ -66,6 +68,7 @@ extension Store {
                 partialBytes: files.partial,
                 trashBytes: files.trash,
                 mergedBytes: files.merged,
+                templateBytes: files.templates,
                 indexBytes: files.index,
                 images: try images.map {
                     StoreUsage.Image(
@@ -81,13 +84,14 @@ extension Store {
 
 /// Bytes on disk of what has no rows.
 private struct FolderUsage {
-    let temp, partial, trash, merged, index: UInt64
+    let temp, partial, trash, merged, templates, index: UInt64
 
     init(_ layout: StoreLayout) throws(FileError) {
         temp = try DiskUsage.bytes(of: layout.temp) ?? 0
         partial = try DiskUsage.bytes(of: layout.partial) ?? 0
         trash = try DiskUsage.bytes(of: layout.trash) ?? 0
         merged = try DiskUsage.bytes(of: layout.merged) ?? 0
+        templates = try DiskUsage.bytes(of: layout.templates) ?? 0
         var bytes: UInt64 = 0
         for suffix in ["", "-wal", "-shm"] {
             bytes += try DiskUsage.bytes(of: FilePath(layout.database.string + suffix)) ?? 0

@@ -1,5 +1,6 @@
 import Documents
 import EROFS
+import Provisioning
 import Store
 import SystemPackage
 import TestSupport
@@ -91,7 +92,7 @@ struct SettingsLoaderTests {
             "SLIPWAY_STORE_GUEST_KERNEL": "6.10",
         ])
         #expect(loaded.settings.inbox.allowReferences == ["localhost/*", "docker.io/*"])
-        #expect(loaded.settings.vms.defaults.diskSize == 5 << 30)
+        #expect(loaded.settings.vms.defaults.request.diskSize == 5 << 30)
         #expect(loaded.settings.vms.retiredTTL == .seconds(3600))
         #expect(loaded.settings.gc.highWater == 90)
         #expect(loaded.settings.store.guestKernel == GuestKernel(6, 10))

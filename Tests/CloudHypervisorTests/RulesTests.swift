@@ -294,6 +294,20 @@ struct RulesTests {
         #expect(try Self.violations(disks: 32, segment: 1).count == 1)
     }
 
+    #if arch(x86_64)
+        @Test("disks on segment 0 have addresses below 4 GiB, of which many segments leave few")
+        func addresses() throws {
+            let many = #"{"platform":{"num_pci_segments":96}}"#
+            #expect(try Self.violations(disks: 13, patch: many) == [])
+            let refused = try Self.violations(disks: 14, patch: many)
+            #expect(refused.map(\.path) == ["platform.num_pci_segments"])
+            #expect(refused.first?.message.contains("for 13 disks") == true)
+            let weighted =
+                #"{"platform":{"num_pci_segments":96},"pci_segments":[{"pci_segment":0,"mmio32_aperture_weight":95}]}"#
+            #expect(try Self.violations(disks: 30, patch: weighted) == [])
+        }
+    #endif
+
     @Test("several mistakes are all reported, in the same order every time")
     func several() throws {
         let patch =

@@ -1,4 +1,5 @@
 import Documents
+import Snapshots
 import Testing
 
 @testable import Provisioning
@@ -41,13 +42,14 @@ struct VMRequestTests {
         let parsed = try request(yaml)
         #expect(parsed.cpus == 2)
         #expect(parsed.maxCpus == 4)
-        #expect(parsed.memory == 1 << 30)
-        #expect(parsed.hugepages)
+        #expect(parsed.memory.size == 1 << 30)
+        #expect(parsed.memory.usesHugePages == true)
         #expect(parsed.diskSize == 20 << 30)
-        #expect(parsed.nets.count == 2)
-        #expect(parsed.nets[0].mac?.description == "52:54:00:12:34:56")
-        #expect(parsed.nets[0].ip?.mask.description == "255.255.255.0")
-        #expect(parsed.dns.map(\.description) == ["10.0.0.1", "10.0.0.53"])
+        let nets = try #require(parsed.nets)
+        #expect(nets.count == 2)
+        #expect(nets[0].mac?.description == "52:54:00:12:34:56")
+        #expect(nets[0].ip?.mask.description == "255.255.255.0")
+        #expect(parsed.dns?.map(\.description) == ["10.0.0.1", "10.0.0.53"])
         #expect(parsed.vsockCID == 12)
         #expect(parsed.console == .pty)
         #expect(parsed.pull == .never)
@@ -65,20 +67,87 @@ struct VMRequestTests {
         #expect(refusal("image: a\nnets:\n  - tab: tap0\n")?.contains("'tap'") == true)
     }
 
-    @Test(
-        "of what is not built yet is refused by name, never passed over",
-        arguments: ["dataDisks: []", "userData: '#cloud-config'", "layers: merged"]
-    )
-    func unsupported(line: String) throws {
-        let message = try #require(refusal("image: a\n\(line)\n"))
-        #expect(message.contains("not supported yet"))
-        #expect(message.contains(try #require(line.split(separator: ":").first)))
+    @Test("with user data keeps it out of everything that is printed")
+    func userDataIsSecret() throws {
+        let text = "image: a\nuserData: |\n  #cloud-config\n  password: hunter2\n"
+        let parsed = try request(text)
+        #expect(parsed.userData?.text == "#cloud-config\npassword: hunter2\n")
+        #expect(!"\(parsed)".contains("hunter2"))
+        #expect(!String(reflecting: parsed).contains("hunter2"))
+        var dumped = ""
+        dump(parsed, to: &dumped)
+        #expect(!dumped.contains("hunter2"))
+        for bad in ["userData: [hunter2]", "userData: { a: hunter2 }", #"userData: "hunter2\u0007""#] {
+            let message = try #require(refusal("image: a\n\(bad)\n"))
+            #expect(message.contains("userData"), "\(message)")
+            #expect(!message.contains("hunter2"), "\(message)")
+        }
     }
 
-    @Test("with user data is refused without repeating it")
-    func userDataIsSecret() throws {
-        let message = try #require(refusal("image: a\nuserData: \"#cloud-config\\npassword: hunter2\\n\"\n"))
-        #expect(!message.contains("hunter2"))
+    @Test("takes memory as a size, or as a mapping with all that can be said of it")
+    func memory() throws {
+        let parsed = try request(
+            "image: a\nmemory: { size: 2GiB, hugepages: true, shared: true, hotplugSize: 4GiB }"
+        )
+        #expect(parsed.memory.size == 2 << 30)
+        #expect(parsed.memory.usesHugePages == true)
+        #expect(parsed.memory.isShared == true)
+        #expect(parsed.memory.hotplugSize == 4 << 30)
+        #expect(try request("image: a\nmemory: 2GiB\nhugepages: true").memory.usesHugePages == true)
+    }
+
+    @Test("names data disks with their size, what is on them and where the guest mounts them")
+    func dataDisks() throws {
+        let parsed = try request(
+            """
+            image: a
+            dataDisks:
+              - { name: pgdata, size: 20GiB, filesystem: ext4, mount: /var/lib/pg }
+              - { name: raw-1, size: 64MiB, filesystem: none, direct: false }
+            """
+        )
+        var first = VMRequest.DataDisk(name: "pgdata", size: 20 << 30)
+        first.mount = "/var/lib/pg"
+        var second = VMRequest.DataDisk(name: "raw-1", size: 64 << 20)
+        second.content = .none
+        second.isDirect = false
+        #expect(parsed.dataDisks == [first, second])
+    }
+
+    @Test("takes what it leaves open from the defaults: values one by one, lists as a whole")
+    func filled() throws {
+        func defaults(_ text: String) throws -> VMRequest {
+            try VMRequest(defaults: Document.parse(Array(text.utf8), file: "config.yaml", format: .yaml))
+        }
+        let fleet = try defaults(
+            """
+            cpus: 4
+            memory: { size: 4GiB, hugepages: true }
+            disk: { size: 5GiB }
+            dns: [10.0.0.1]
+            nets: [{}]
+            kernel: { args: quiet }
+            watchdog: true
+            cloudHypervisor: { pvpanic: true, memory: { thp: false } }
+            """
+        )
+        var parsed = try request(
+            "image: a\nmemory: 1GiB\ncloudHypervisor: { memory: { thp: null, prefault: true } }"
+        )
+        parsed.fill(from: fleet)
+        #expect(parsed.cpus == 4)
+        #expect(parsed.memory.size == 1 << 30)
+        #expect(parsed.memory.usesHugePages == true)
+        #expect(parsed.nets?.count == 1)
+        #expect(parsed.watchdog == true)
+        #expect(parsed.kernelArguments == "quiet")
+        #expect(parsed.patch == ["pvpanic": true, "memory": ["thp": nil, "prefault": true]])
+        let again = parsed
+        parsed.fill(from: fleet)
+        #expect(parsed == again)
+        for text in ["name: a", "image: a", "hostname: a", "vsock: { cid: 3 }", "nets: [{ tap: t }]"] {
+            #expect(throws: DocumentError.self) { try defaults(text) }
+        }
     }
 
     @Test(
@@ -99,8 +168,34 @@ struct VMRequestTests {
             ("nets: [{ ip: '2001:db8::2/64' }]", "2:14"), ("nets: [{ gateway: 10.0.0.1 }]", "2:19"),
             ("nets: [{ ip: 10.0.0.2/24, gateway: 10.0.1.1 }]", "2:36"),
             ("nets: [{ tap: t }, { tap: t }]", "2:20"),
-            ("nets: [{ ip: 10.0.0.2/24 }, { ip: 10.0.0.3/24 }]", "2:29"),
-            ("dns: [10.0.0.1]", "2:6"), ("kernel: { args: 'cocoon.layers=layer0' }", "2:17"),
+            ("nets: [{ ip: 10.0.0.2/24 }, { ip: 10.0.0.2/25 }]", "2:29"),
+            (
+                "nets: [{ ip: 10.0.0.2/24, gateway: 10.0.0.1 }, { ip: 10.1.0.2/24, gateway: 10.1.0.1 }]",
+                "2:48"
+            ),
+            ("nets: [{ queues: 0 }]", "2:18"), ("nets: [{},{},{},{},{},{},{},{},{}]", "2:7"),
+            ("dns: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4]", "2:6"), ("dns: [resolver]", "2:7"),
+            ("memory: { size: 1MiB }", "2:17"), ("memory: { hotplugSize: 1GB }", "2:24"),
+            ("hugepages: true\nmemory: { hugepages: true }", "2:12"), ("memory: { sise: 1GiB }", "2:11"),
+            ("serial: { mode: socket }", "2:17"), ("watchdog: 1", "2:11"), ("layers: one", "2:9"),
+            ("userData: ''", "2:11"), ("userData: 5", "2:11"), ("disk: { direct: 1 }", "2:17"),
+            ("dataDisks: [{ name: a }]", "2:13"), ("dataDisks: [{ name: cow, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: slipway, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: layer7, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: merged, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: cidata, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: Data, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: abcdefghijklmnopqrstu, size: 1GiB }]", "2:21"),
+            ("dataDisks: [{ name: a, size: 1KiB }]", "2:30"),
+            ("dataDisks: [{ name: a, size: 1GiB }, { name: a, size: 1GiB }]", "2:38"),
+            ("dataDisks: [{ name: a, size: 1GiB, mount: data }]", "2:43"),
+            ("dataDisks: [{ name: a, size: 1GiB, mount: / }]", "2:43"),
+            ("dataDisks: [{ name: a, size: 1GiB, mount: /a/../b }]", "2:43"),
+            ("dataDisks: [{ name: a, size: 1GiB, mount: '/a b' }]", "2:43"),
+            ("dataDisks: [{ name: a, size: 1GiB, mount: /proc/x }]", "2:43"),
+            ("dataDisks: [{ name: a, size: 1GiB, filesystem: none, mount: /a }]", "2:61"),
+            ("dataDisks: [{ name: a, size: 1GiB, filesystem: xfs }]", "2:48"),
+            ("kernel: { args: 'cocoon.layers=layer0' }", "2:17"),
             ("kernel: { args: '\"cocoon.cow=x y\"' }", "2:17"), ("kernel: { args: 'a=\"b' }", "2:17"),
             ("kernel: { args: 'ä' }", "2:17"), ("cloudHypervisor: []", "2:18"),
             ("cloudHypervisor: { disks: [] }", "2:20"), ("cloudHypervisor: { payload: null }", "2:20"),

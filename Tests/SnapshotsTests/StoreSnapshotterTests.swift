@@ -111,7 +111,7 @@ struct StoreSnapshotterTests {
             }
             #expect(try FileStatus.of(disk) != nil)
             #expect(try await fixture.store.vms().count == 1)
-            withExtendedLifetime(hypervisor) {}
+            try hypervisor.unlock()
         }
         try await fixture.snapshots.remove("web")
         #expect(try FileStatus.of(disk) == nil)

@@ -22,6 +22,19 @@ struct VMTests {
         #expect(try await store.image(image.digest)?.boundVMs == ["web-1"])
     }
 
+    @Test("of several bindings set at once, one that cannot be leaves all unset")
+    func several() async throws {
+        let image = try await fixture.image("i", ["a"])
+        var bad = StoreFixture.vm("c", image)
+        bad.keys.append(StoreFixture.key("b"))
+        let good = [StoreFixture.vm("a", image), StoreFixture.vm("b", image)]
+        let error = try await storeError { [bad] in try await store.setVMs(good + [bad]) }
+        #expect(error?.code == .missingBlob)
+        #expect(try await store.vms().isEmpty)
+        try await store.setVMs(good)
+        #expect(try await store.vms() == good)
+    }
+
     @Test("a VM is not bound to an image or a layer that is not there")
     func missing() async throws {
         let unknown = StoreFixture.imageRecord("i", ["a"])
@@ -51,5 +64,24 @@ struct VMTests {
         let taken = try await storeError { try await store.renameVM("other", to: retired) }
         #expect(taken?.code == .inUse)
         #expect(try await store.vms().count == 2)
+    }
+
+    @Test("what is read again without a change is what was read; every change by anyone is seen")
+    func generations() async throws {
+        let image = try await fixture.image("i", ["a", "b"])
+        let other = try fixture.reopened()
+        var vm = StoreFixture.vm("web", image)
+        #expect(try await store.vms().isEmpty)
+        try await other.setVM(vm)
+        #expect(try await store.vms() == [vm])
+        vm.absentSince = StoreTime(nanoseconds: 1)
+        try await other.setVM(vm)
+        #expect(try await store.vms() == [vm])
+        var retired = vm
+        retired.name = ".retired/web-20260101T000000Z"
+        try await other.renameVM("web", to: retired)
+        #expect(try await store.vms() == [retired])
+        try await other.removeVM(retired.name)
+        #expect(try await store.vms().isEmpty)
     }
 }

@@ -41,7 +41,7 @@ public struct VMsPart: Part {
     /// A pass for every VM.
     public func reconcile(now: StoreTime) async throws -> Outcome {
         if let queue { await vms.notePulls(await queue.pullStandings()) }
-        let done = await vms.apply(VMs.plan(try await vms.observe(now: now)))
+        let done = try await vms.reconcile(now: now)
         var outcome = Outcome()
         outcome.nextLook = await vms.nextDeadline
         let standing = await vms.standing
@@ -75,6 +75,15 @@ public struct VMsPart: Part {
                 )
             )
         }
+        if standing.isMerging {
+            outcome.underway.append(
+                Outcome.Finding(
+                    item: "vms",
+                    code: "merging",
+                    message: "layers are being merged into one disk"
+                )
+            )
+        }
         // What the world changed under a step's feet is planned anew at once.
         for step in done where step.result == .superseded {
             outcome.underway.append(
@@ -100,6 +109,6 @@ public struct VMsPart: Part {
         return outcome
     }
 
-    /// Nothing of the VMs runs between passes.
-    public func stop() async {}
+    /// Ends the merging of layers.
+    public func stop() async { await vms.stop() }
 }

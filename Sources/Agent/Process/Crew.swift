@@ -19,7 +19,7 @@ actor Crew {
         self.triesOnce = triesOnce
         inbox = world.inbox(triesOnce: triesOnce) { trigger() }
         queue = world.queue(triesOnce: triesOnce) { trigger() }
-        vms = world.vms()
+        vms = world.vms { trigger() }
     }
 
     /// The parts in the order of a pass: images first, so that VMs find them.
@@ -30,7 +30,7 @@ actor Crew {
         world = await world.under(settings)
         inbox = world.inbox(triesOnce: triesOnce) { [trigger] in trigger() }
         queue = world.queue(triesOnce: triesOnce) { [trigger] in trigger() }
-        vms = world.vms()
+        vms = world.vms { [trigger] in trigger() }
     }
 
     func collect() async throws -> Orchestrator.Report { try await world.orchestrator.run() }
@@ -48,9 +48,13 @@ actor Crew {
         if event.folder == queue.watchedFolder, await queue.noteEvent(event) { return true }
         switch event.folder {
         case paths.requests:
+            guard let name = event.name?.string else { break }
             switch event.kind {
-            case .renamedIn, .closedAfterWriting:
-                if let name = event.name?.string { await vms.noteFinished(name) }
+            case .renamedIn:
+                // It is complete: its VM need not wait for the whole pass.
+                await vms.noteFinished(name, isComplete: true)
+                _ = await vms.follow(name)
+            case .closedAfterWriting: await vms.noteFinished(name)
             default: break
             }
         // Someone who wants a pass opens and closes the lock file; nothing else in the root is an input.

@@ -96,16 +96,6 @@ public struct Settings: Sendable, Hashable {
         public var allowWorldWritable = false
         /// What a request need not say.
         public var defaults = Defaults()
-
-        /// `vms.defaults`
-        public struct Defaults: Sendable, Hashable {
-            /// Virtual processors.
-            public var cpus = 1
-            /// Memory in bytes.
-            public var memory: UInt64 = 512 << 20
-            /// Size of the writable disk in bytes.
-            public var diskSize: UInt64 = 10 << 30
-        }
     }
 
     /// `store`

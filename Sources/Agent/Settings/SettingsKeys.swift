@@ -1,4 +1,5 @@
 import Documents
+import Provisioning
 import SystemPackage
 
 extension Settings {
@@ -27,9 +28,23 @@ extension Settings {
         .choice("vms.onImageChange", \.vms.onImageChange),
         .paths("vms.allowPaths", \.vms.allowPaths),
         .bool("vms.allowWorldWritable", \.vms.allowWorldWritable),
-        .integer("vms.defaults.cpus", \.vms.defaults.cpus, in: 1...255),
-        .size("vms.defaults.memory", \.vms.defaults.memory, atLeast: 16 << 20),
-        .size("vms.defaults.disk.size", \.vms.defaults.diskSize, atLeast: 16 << 20),
+        .requestDefault("cpus", builtIn: .integer(Int64(VMSettings.Fallback.cpus))),
+        .requestDefault("maxCpus", builtIn: "none"),
+        .requestDefault("memory", builtIn: .string(ByteCount.text(VMSettings.Fallback.memory))),
+        .requestDefault("hugepages", builtIn: false),
+        .requestDefault("disk.size", builtIn: .string(ByteCount.text(VMSettings.Fallback.diskSize))),
+        .requestDefault("disk.direct", builtIn: true),
+        .requestDefault("dataDisks", builtIn: []),
+        .requestDefault("pull", builtIn: "if-not-present"),
+        .requestDefault("layers", builtIn: "auto"),
+        .requestDefault("nets", builtIn: []),
+        .requestDefault("dns", builtIn: []),
+        .requestDefault("serial", builtIn: ["mode": "File"]),
+        .requestDefault("console", builtIn: ["mode": "Off"]),
+        .requestDefault("watchdog", builtIn: false),
+        .requestDefault("kernel", builtIn: [:]),
+        .requestDefault("userData", builtIn: "none"),
+        .requestDefault("cloudHypervisor", builtIn: [:]),
         .choice("store.compression", \.store.compression),
         .guestKernel("store.guestKernel", \.store.guestKernel),
         .choice("store.engine", \.store.engine),

@@ -11,6 +11,8 @@ struct inotify_event;
 
 /// fcntl(F_OFD_SETLK) over the whole file: `exclusive` asks for a write lock. 0, or -1 with errno.
 int shim_ofd_lock(int fd, int exclusive);
+/// fcntl(F_OFD_SETLK, F_UNLCK) over the whole file. 0, or -1 with errno.
+int shim_ofd_unlock(int fd);
 /// fcntl(F_OFD_GETLK) over the whole file, probing for a write lock: 1 held by another, 0 free, -1 with errno.
 int shim_ofd_is_locked(int fd);
 /// fcntl(F_SETLEASE, F_RDLCK) taken and dropped at once: 0 no writer has the file open, -1 with errno
@@ -22,6 +24,9 @@ int shim_rename_noreplace(const char *from, const char *to, int exchange);
 int shim_punch_hole(int fd, off_t offset, off_t length);
 /// copy_file_range with explicit offsets.
 ssize_t shim_copy_file_range(int in, off_t in_offset, int out, off_t out_offset, size_t length);
+/// lseek(SEEK_DATA) and lseek(SEEK_HOLE) from an offset: the next byte that is data, that is in a hole.
+off_t shim_seek_data(int fd, off_t offset);
+off_t shim_seek_hole(int fd, off_t offset);
 /// ioctl(FICLONE): shares extents where the file system can.
 int shim_clone_file(int from, int to);
 /// memfd_create(MFD_CLOEXEC): a file in memory, with a name for debuggers.

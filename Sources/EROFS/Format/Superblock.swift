@@ -1,3 +1,5 @@
+import Host
+
 /// The superblock (`struct erofs_super_block`): 128 bytes at offset 1024 of the image.
 public struct Superblock: Equatable, Sendable {
     static let offset = 1024

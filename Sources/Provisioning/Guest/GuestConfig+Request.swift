@@ -34,14 +34,17 @@ extension GuestConfig {
         user = execution.user
         stopSignal = Self.signal(execution.stopSignal) ?? "TERM"
         hostname = request.hostname
-        interfaces = request.nets.enumerated().map { index, net in
+        interfaces = (request.nets ?? []).enumerated().map { index, net in
             Interface(
                 mac: net.mac ?? MACAddress(stableFor: request.name, interface: index, identity: identity),
                 address: net.ip,
                 gateway: net.gateway
             )
         }
-        nameServers = request.dns
+        nameServers = request.dns ?? []
+        mounts = (request.dataDisks ?? []).compactMap { disk in
+            disk.mount.map { Mount(serial: disk.name, filesystem: "ext4", path: $0) }
+        }
     }
 
     /// A signal as kill(1) of every shell takes it; nil for what is none. Images write `SIGQUIT`, `QUIT`, `3` and

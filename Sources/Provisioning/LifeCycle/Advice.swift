@@ -40,13 +40,14 @@ enum Advice {
         "its folder holds a disk that no image is bound to; `slipway vm reset \(name)` retires it"
     }
 
-    static func unshrunkDisk(size: UInt64, wish: UInt64) -> String {
-        "disk.size is \(ByteCount.text(wish)), but the disk has \(ByteCount.text(size)); disks are never shrunk"
+    static func unshrunkDisk(_ disk: VMObservation.DiskWish) -> String {
+        "\(disk.member) is \(ByteCount.text(disk.wish)), but the disk has \(ByteCount.text(disk.size)); disks are "
+            + "never shrunk"
     }
 
-    static func grownDisk(_ request: VMRequest, size: UInt64, wish: UInt64) -> String {
-        "disk.size is \(ByteCount.text(wish)), but the disk was made with \(ByteCount.text(size)), and growing it is "
-            + "not supported yet; put the old size back, or run `slipway vm reset \(request.name)` for an empty disk"
+    static func grownDisk(_ disk: VMObservation.DiskWish) -> String {
+        "\(disk.member) is \(ByteCount.text(disk.wish)), and the disk has \(ByteCount.text(disk.size)); it grows once "
+            + "no hypervisor runs on it, and the guest then enlarges its file system"
     }
 }
 

@@ -41,8 +41,13 @@ extension VMObservation {
         guard unavailable == nil, files.allSatisfy({ $0.content != .settling }) else { return nil }
         let bound = Set(bindings.filter { !$0.isRetired }.map(\.name))
         var wishes: [String: ImageWish] = [:]
+        // Many VMs have the same image, and taking references apart is dear.
+        var references: [String: Reference?] = [:]
         for request in files.compactMap(\.request) where request.pull != .never {
-            guard let reference = Self.pullable(request.image) else { continue }
+            let known = references[request.image]
+            let parsed = known ?? Self.pullable(request.image)
+            if known == nil { references[request.image] = .some(parsed) }
+            guard let reference = parsed else { continue }
             let key = reference.description
             var wish = wishes[key] ?? ImageWish(reference: reference, isNeeded: false)
             if !bound.contains(request.name) {

@@ -208,24 +208,18 @@ struct Planner {
         _ step: inout VMPlan.Step
     ) {
         guard let digest = step.requestDigest else { return }
-        if let wish = request.diskSize, let size = machine.diskSize {
-            let actual = WritableDisk.actualSize(for: wish)
-            if actual > size {
-                return step.judge(
-                    .invalid,
-                    .diskSizeChanged,
-                    Advice.grownDisk(request, size: size, wish: wish)
-                )
-            }
-            if actual < size, step.message.isEmpty {
-                step.message = Advice.unshrunkDisk(size: size, wish: wish)
-            }
+        let wishes = request.diskWishes(machine)
+        if let kept = wishes.first(where: { $0.wish < $0.size }), step.message.isEmpty {
+            step.message = Advice.unshrunkDisk(kept)
         }
+        let growing = wishes.first { $0.wish > $0.size }
+        if let growing, machine.isRunning { step.judge(.waiting, .diskGrows, Advice.grownDisk(growing)) }
         let inputs = VMObservation.Inputs(request: digest, image: binding.image, keys: binding.keys)
         if let refused = machine.refused, refused.inputs == inputs { return step.refuse(refused.problem) }
         let isCurrent =
             machine.rendered == inputs && machine.diskSize != nil && binding.request == step.file
             && binding.reference == request.image && binding.requestDigest == digest
+            && request.hasAllDataDisks(machine) && (growing == nil || machine.isRunning)
         if !isCurrent { step.action = .render }
     }
 
@@ -270,9 +264,30 @@ struct Planner {
             var new = step.status(bound: bindings[step.name]?.image, isRunning: machine?.isRunning ?? false)
             new.configDigest = old.configDigest
             new.warnings = old.warnings
+            new.layers = old.layers
             if new.saysTheSame(as: old) { return }
         }
         plan.steps.append(step)
+    }
+}
+
+extension VMRequest {
+    /// The disks that are there, with the sizes that the request asks for where it asks for one.
+    fileprivate func diskWishes(_ machine: VMObservation.Machine) -> [VMObservation.DiskWish] {
+        var wishes: [VMObservation.DiskWish] = []
+        if let wish = diskSize, let size = machine.diskSize {
+            wishes.append(.init(member: "disk.size", size: size, wish: WritableDisk.actualSize(for: wish)))
+        }
+        for disk in dataDisks ?? [] {
+            guard let size = machine.dataDiskSizes[disk.name] else { continue }
+            let wish = WritableDisk.actualSize(for: disk.size)
+            wishes.append(.init(member: "the size of the data disk \(disk.name)", size: size, wish: wish))
+        }
+        return wishes
+    }
+
+    fileprivate func hasAllDataDisks(_ machine: VMObservation.Machine) -> Bool {
+        (dataDisks ?? []).allSatisfy { machine.dataDiskSizes[$0.name] != nil }
     }
 }
 

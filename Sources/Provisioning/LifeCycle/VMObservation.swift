@@ -27,6 +27,8 @@ public struct VMObservation: Sendable, Hashable {
     public struct Machine: Sendable, Hashable {
         /// Size of the writable disk in bytes; nil when there is none.
         public var diskSize: UInt64?
+        /// Sizes of the data disks that its request names and that are there, in bytes, by name.
+        public var dataDiskSizes: [String: UInt64] = [:]
         /// Whether a hypervisor holds a lock on it.
         public var isRunning = false
         /// What `status.json` says, as last read or written.
@@ -38,6 +40,16 @@ public struct VMObservation: Sendable, Hashable {
 
         /// A folder with nothing in it.
         public init() {}
+    }
+
+    /// A disk that is there, and the size that the request asks for.
+    struct DiskWish: Hashable {
+        /// The request's member, for messages.
+        var member: String
+        /// Bytes that the disk has.
+        var size: UInt64
+        /// Bytes that are asked for, rounded as disks are.
+        var wish: UInt64
     }
 
     /// Why no config can be made from some inputs.

@@ -8,12 +8,17 @@ import Store
 
 extension VMs {
     /// Steps done under one lock: others get their turn in between.
-    private static let stepsPerLock = 64
+    private static let stepsPerLock = 256
 
     /// Does what a plan says, step by step. A step whose VM another process changed meanwhile is left to the next
     /// plan; a step that fails is written into the VM's status and stops no other.
     public func apply(_ plan: VMPlan) async -> [VMOutcome] {
         remember(plan)
+        return await carryOut(plan)
+    }
+
+    /// The same for a plan that is about a part of the world.
+    func carryOut(_ plan: VMPlan) async -> [VMOutcome] {
         var outcomes: [VMOutcome] = []
         var rest = plan.steps[...]
         while !rest.isEmpty, !Task.isCancelled {
@@ -22,7 +27,7 @@ extension VMs {
             do {
                 let lock = try await VMsLock.acquire(settings.vms)
                 defer { withExtendedLifetime(lock) {} }
-                for step in batch { outcomes.append(await perform(step, now: plan.now)) }
+                outcomes += try await perform(batch, now: plan.now)
             } catch {
                 outcomes += batch.map { step in
                     VMOutcome(
@@ -39,37 +44,74 @@ extension VMs {
         return outcomes
     }
 
-    private func perform(_ step: VMPlan.Step, now: StoreTime) async -> VMOutcome {
-        var step = step
-        var result = VMOutcome.Result.done
-        var binding: VMRecord?
-        do {
-            binding = try await store.vm(step.name)
-            guard try await carryOut(&step, binding, now: now) else {
-                return outcome(step, .superseded)
-            }
-        } catch {
-            result = .failed
-            let problem = Self.problem(describing: error)
-            step.phase = problem.reason.phaseOfRefusal
-            step.reason = problem.reason
-            step.message = problem.message
-            if [.retire, .delete].contains(step.action) { step.phase = .retiring }
-            logger.warning(
-                "a VM could not be brought to its request",
-                metadata: [
-                    "vm": "\(step.name)", "reason": "\(problem.reason.rawValue)",
-                    "error": "\(problem.message)",
-                ]
-            )
-            do { try await say(step, bound: binding?.image) } catch {
-                logger.error(
-                    "a status could not be written",
-                    metadata: ["vm": "\(step.name)", "error": "\(error)"]
-                )
+    /// Does steps of several VMs. Those that only write files do so together; all others go first, one by one.
+    private func perform(_ steps: some Collection<VMPlan.Step>, now: StoreTime) async throws -> [VMOutcome] {
+        var outcomes: [VMOutcome] = []
+        var prepared: [PreparedVM] = []
+        var cache = RenderCache()
+        let bindings = Dictionary(
+            uniqueKeysWithValues: try await store.vms(named: steps.map(\.name)).map { ($0.name, $0) }
+        )
+        for step in steps {
+            let binding = bindings[step.name]
+            do {
+                switch step.action {
+                case .report: prepared.append(try report(step, bound: binding?.image))
+                case .create, .render:
+                    // A name that something else was made of meanwhile is planned anew.
+                    guard (step.action == .create) == (binding == nil), let request = request(of: step),
+                        let vm = try await prepare(step, request, binding, &cache)
+                    else {
+                        outcomes.append(outcome(step, .superseded))
+                        continue
+                    }
+                    prepared.append(vm)
+                default: outcomes.append(await perform(step, binding, now: now))
+                }
+            } catch { outcomes.append(await fail(step, error, bound: binding?.image)) }
+        }
+        for (vm, result) in zip(prepared, try await write(prepared)) {
+            switch result {
+            case .success: outcomes.append(outcome(vm.step, .done))
+            case .failure(let error):
+                let bound = vm.machine?.record.image ?? bindings[vm.name]?.image
+                outcomes.append(await fail(vm.step, error, bound: bound))
             }
         }
-        return outcome(step, result)
+        return outcomes
+    }
+
+    private func perform(_ step: VMPlan.Step, _ binding: VMRecord?, now: StoreTime) async -> VMOutcome {
+        var step = step
+        do {
+            guard try await carryOut(&step, binding, now: now) else { return outcome(step, .superseded) }
+            return outcome(step, .done)
+        } catch { return await fail(step, error, bound: binding?.image) }
+    }
+
+    /// Says that a step could not be done.
+    private func fail(_ step: VMPlan.Step, _ error: any Error, bound: Digest?) async -> VMOutcome {
+        var step = step
+        let problem = Self.problem(describing: error)
+        step.phase = problem.reason.phaseOfRefusal
+        step.reason = problem.reason
+        step.message = problem.message
+        if [.retire, .delete].contains(step.action) { step.phase = .retiring }
+        let level: Logger.Level = problem.reason == .layersMerging ? .info : .warning
+        logger.log(
+            level: level,
+            "a VM could not be brought to its request",
+            metadata: [
+                "vm": "\(step.name)", "reason": "\(problem.reason.rawValue)", "error": "\(problem.message)",
+            ]
+        )
+        do { try await say(step, bound: bound) } catch {
+            logger.error(
+                "a status could not be written",
+                metadata: ["vm": "\(step.name)", "error": "\(error)"]
+            )
+        }
+        return outcome(step, problem.reason == .layersMerging ? .done : .failed)
     }
 
     private func outcome(_ step: VMPlan.Step, _ result: VMOutcome.Result) -> VMOutcome {
@@ -88,24 +130,19 @@ extension VMs {
         -> Bool
     {
         switch step.action {
-        case .report: try await say(step, bound: binding?.image)
+        case .report, .create, .render: return false
         case .markAbsent, .markPresent:
             guard var record = binding else { return false }
             record.absentSince = step.action == .markAbsent ? now : nil
             try await store.setVM(record)
             try await say(step, bound: record.image)
-        case .create:
-            guard binding == nil, let request = request(of: step) else { return false }
-            try await render(request, nil, &step)
-        case .render:
-            guard let binding, let request = request(of: step) else { return false }
-            try await render(request, binding, &step)
         case .recreate:
             guard let binding, let request = request(of: step), let digest = step.requestDigest else {
                 return false
             }
             // What cannot be made anew stays.
-            _ = try await config(for: request, nil, digest: digest)
+            var cache = RenderCache()
+            _ = try await config(for: request, nil, digest: digest, &cache)
             try await retire(binding, now: now)
             try await render(request, nil, &step)
         case .retire:
@@ -141,23 +178,18 @@ extension VMs {
     }
 
     /// Writes the status that a step leads to, if it says anything new.
-    func say(_ step: VMPlan.Step, bound: Digest?, configDigest: Digest? = nil) async throws {
-        let vmFolder = settings.folder(of: step.name)
-        var status = step.status(bound: bound, isRunning: try vmFolder.isRunning())
-        status.configDigest = try configDigest ?? statuses[step.name]?.configDigest ?? vmFolder.configDigest()
-        status.warnings = step.warnings ?? statuses[step.name]?.warnings ?? []
-        if let old = statuses[step.name], status.saysTheSame(as: old),
-            try FileStatus.of(vmFolder.status) != nil
-        {
-            return
-        }
-        status.updated = wallClock.timestamp()
-        let (content, permissions) = (status.json.serialized(pretty: true), settings.permissions)
-        try await onThread(named: "vm status") { _ in
-            try Directory.create(vmFolder.path, permissions: .vmFolder)
-            try AtomicFile.write(content, to: vmFolder.status, permissions: permissions)
-        }
-        statuses[step.name] = status
+    func say(_ step: VMPlan.Step, bound: Digest?) async throws {
+        for result in try await write([try report(step, bound: bound)]) { try result.get() }
+    }
+
+    /// The status that a step leads to; of the config, it says what was said.
+    private func report(_ step: VMPlan.Step, bound: Digest?) throws -> PreparedVM {
+        let last = statuses[step.name]
+        var status = step.status(bound: bound, isRunning: false)
+        status.configDigest = try last?.configDigest ?? settings.folder(of: step.name).configDigest()
+        status.layers = last?.layers
+        status.warnings = step.warnings ?? last?.warnings ?? []
+        return PreparedVM(step: step, status: status, lastStatus: last)
     }
 
     /// What an error means for a VM.

@@ -108,8 +108,13 @@ extension VMs {
             try requests.look(now: MonotonicTime.now())
         }
         folder = requests
-        var plan = Self.plan(try await observe(now: now, listing: listing))
-        plan.steps.removeAll { $0.name != name }
-        return await apply(plan)
+        var outcomes: [VMOutcome] = []
+        repeat {
+            await waitForMerges()
+            var plan = Self.plan(try await observe(now: now, listing: listing))
+            plan.steps.removeAll { $0.name != name }
+            outcomes = await apply(plan)
+        } while !merges.isEmpty
+        return outcomes
     }
 }

@@ -1,5 +1,6 @@
 import Host
 import ImageBackend
+import Logging
 import OCI
 import Snapshots
 import Store
@@ -10,38 +11,111 @@ extension FilePermissions {
     static var vmFolder: FilePermissions { FilePermissions(rawValue: 0o750) }
 }
 
+/// What the VMs of one batch have in common, so that it is found out once.
+struct RenderCache {
+    /// By what was asked for: a reference, or a binding.
+    var images: [String: VMConfiguration] = [:]
+    /// By image and boot files.
+    var bootFindings: [BootKey: [BootFinding]] = [:]
+
+    struct BootKey: Hashable {
+        var image: Digest
+        var boot: BootConfig
+    }
+}
+
 extension VMs {
     /// Binds a VM if it is not bound, makes its disks if it has none, and publishes its config, in this order: whoever
     /// sees the config finds all that it names. Nothing is bound that no config can be made for.
     func render(_ request: VMRequest, _ binding: VMRecord?, _ step: inout VMPlan.Step) async throws {
-        guard let digest = step.requestDigest, let file = step.file else { return }
-        let (image, inputs, config) = try await config(for: request, binding, digest: digest)
-        let renderer = ConfigRenderer(settings: settings, identity: try identity())
-        step.warnings = try await bootWarnings(request, image, boot: try renderer.bootFiles(request, image))
-        let record = VMRecord(
+        var cache = RenderCache()
+        guard let vm = try await prepare(step, request, binding, &cache) else { return }
+        for result in try await write([vm]) { _ = try result.get() }
+    }
+
+    /// Works out all that is to be written for a VM, without writing anything.
+    ///
+    /// - Returns: nil when the step names no request.
+    func prepare(
+        _ step: VMPlan.Step,
+        _ request: VMRequest,
+        _ binding: VMRecord?,
+        _ cache: inout RenderCache
+    ) async throws -> PreparedVM? {
+        guard let digest = step.requestDigest, let file = step.file else { return nil }
+        let made = try await config(for: request, binding, digest: digest, &cache)
+        var record = VMRecord(
             name: request.name,
             request: file,
             requestDigest: digest,
             reference: request.image,
-            image: image.image,
-            keys: image.keys
+            image: made.image.image,
+            keys: made.image.keys
         )
-        if record != binding { try await store.setVM(record) }
-        let vmFolder = settings.folder(of: request.name)
-        try await prepareDisk(request, record, vmFolder)
-        let permissions = settings.permissions
-        let guest = try renderer.guest(request, image)
-        let guestDisk = settings.guestDisk(of: request.name)
-        let written = try await onThread(named: "vm config") { _ in
-            if let guest {
-                try AtomicFile.write(try guest.diskImage(), to: guestDisk, permissions: permissions)
+        record.merged = made.merged
+        let wishes = settings.disks(of: request)
+        let disks = try await snapshots.disks(
+            request.name,
+            parent: ChainID.of(record.keys.map(\.diffID)),
+            wishes
+        )
+        var status = step.status(bound: record.image, isRunning: false)
+        status.configDigest = Digest.sha256(of: made.config.bytes)
+        status.layers = made.config.status
+        let boot = try renderer().bootFiles(request, made.image)
+        status.warnings = try await bootWarnings(request, made.image, boot: boot, &cache)
+        return PreparedVM(
+            step: step,
+            status: status,
+            lastStatus: statuses[request.name],
+            machine: PreparedVM.Machine(
+                record: record,
+                isBound: record == binding,
+                inputs: made.inputs,
+                config: made.config.bytes,
+                disks: disks,
+                wishes: wishes,
+                seed: try seed(for: request),
+                guestDisk: try made.config.guest?.diskImage()
+            )
+        )
+    }
+
+    /// Binds, writes and publishes what was prepared.
+    func write(_ vms: [PreparedVM]) async throws -> [Result<Void, any Error>] {
+        var bound: [Result<Void, any Error>] = Array(repeating: .success(()), count: vms.count)
+        let unbound = vms.indices.filter { vms[$0].machine?.isBound == false }
+        do {
+            try await store.setVMs(unbound.compactMap { vms[$0].machine?.record })
+        } catch {
+            // One of them cannot be; the others need not suffer for it.
+            for index in unbound {
+                guard let record = vms[index].machine?.record else { continue }
+                do { try await store.setVM(record) } catch { bound[index] = .failure(error) }
             }
-            try AtomicFile.write(config, to: vmFolder.config, permissions: permissions)
-            if guest == nil, try FileStatus.of(guestDisk) != nil { try Directory.unlink(guestDisk) }
-            return try FileStatus.of(vmFolder.config).map(FileIdentity.init)
         }
-        rendered[request.name] = written.map { Rendered(inputs: inputs, config: $0) }
-        try await say(step, bound: image.image, configDigest: Digest.sha256(of: config))
+        let good = vms.indices.filter { if case .success = bound[$0] { true } else { false } }
+        let writer = VMWriter(settings: settings, timestamp: wallClock.timestamp())
+        let chosen = good.map { vms[$0] }
+        let written = try await onThread(named: "vm configs") { _ in writer.write(chosen) }
+        for (index, result) in zip(good, written) {
+            do { note(try result.get(), of: vms[index]) } catch { bound[index] = .failure(error) }
+        }
+        return bound
+    }
+
+    private func note(_ written: WrittenVM, of vm: PreparedVM) {
+        statuses[vm.name] = written.status
+        for (disks, what) in [(written.made, "made a disk"), (written.grown, "made a disk longer")] {
+            for disk in disks {
+                logger.info(
+                    "\(what)",
+                    metadata: ["vm": "\(vm.name)", "path": "\(disk.path)", "size": "\(disk.size)"]
+                )
+            }
+        }
+        guard let machine = vm.machine else { return }
+        rendered[vm.name] = written.config.map { Rendered(inputs: machine.inputs, config: $0) }
     }
 
     /// The config that a request leads to, on the layers it is bound to or else on what its image is now. What cannot
@@ -49,22 +123,22 @@ extension VMs {
     func config(
         for request: VMRequest,
         _ binding: VMRecord?,
-        digest: Digest
-    ) async throws -> (image: VMConfiguration, inputs: VMObservation.Inputs, bytes: [UInt8]) {
-        let image = try await configuration(request, binding)
+        digest: Digest,
+        _ cache: inout RenderCache
+    ) async throws -> (
+        image: VMConfiguration, inputs: VMObservation.Inputs, config: RenderedConfig, merged: Digest?
+    ) {
+        let image = try await configuration(request, binding, &cache)
         let inputs = VMObservation.Inputs(request: digest, image: image.image, keys: image.keys)
         do {
-            let bytes = try ConfigRenderer(settings: settings, identity: try identity()).render(
-                request,
-                image
-            )
+            let (config, merged) = try await renderWithLayers(request, image, binding)
             refused[request.name] = nil
-            return (image, inputs, bytes)
+            return (image, inputs, config, merged)
         } catch let problem as RequestFile.Problem {
-            // Where links lead may change by itself, all else only with the inputs.
+            // Where links lead may change by itself, and merging ends by itself; all else only with the inputs.
+            let isLasting = ![.pathNotAllowed, .layersMerging].contains(problem.reason)
             refused[request.name] =
-                problem.reason == .pathNotAllowed
-                ? nil : VMObservation.Refusal(inputs: inputs, problem: problem)
+                isLasting ? VMObservation.Refusal(inputs: inputs, problem: problem) : nil
             throw problem
         }
     }
@@ -76,9 +150,17 @@ extension VMs {
     private func bootWarnings(
         _ request: VMRequest,
         _ image: VMConfiguration,
-        boot: BootConfig
+        boot: BootConfig,
+        _ cache: inout RenderCache
     ) async throws -> [String] {
-        var findings = try await images.bootFindings(image, boot: boot)
+        let key = RenderCache.BootKey(image: image.image, boot: boot)
+        var findings: [BootFinding]
+        if let known = cache.bootFindings[key] {
+            findings = known
+        } else {
+            findings = try await images.bootFindings(image, boot: boot)
+            cache.bootFindings[key] = findings
+        }
         let arguments = request.kernelArguments?.split(separator: " ") ?? []
         if arguments.contains(where: { $0.hasPrefix("init=") }) {
             findings.removeAll { $0.code == .initMissing || $0.code == .nothingToRun }
@@ -89,9 +171,15 @@ extension VMs {
         return findings.map(\.message)
     }
 
-    private func configuration(_ request: VMRequest, _ binding: VMRecord?) async throws -> VMConfiguration {
+    private func configuration(
+        _ request: VMRequest,
+        _ binding: VMRecord?,
+        _ cache: inout RenderCache
+    ) async throws -> VMConfiguration {
         let selection: VMImage.Selection =
             binding.map { .bound(image: $0.image, keys: $0.keys) } ?? .query(request.image)
+        let key = binding.map { "\($0.image) \($0.keys)" } ?? request.image
+        if let known = cache.images[key] { return known }
         let found = try await images.config([VMImage(name: request.name, selection: selection)])
         guard let image = found.first else {
             throw ImageError(
@@ -100,17 +188,26 @@ extension VMs {
                 isTransient: true
             )
         }
+        cache.images[key] = image
         return image
     }
 
-    private func prepareDisk(_ request: VMRequest, _ record: VMRecord, _ vmFolder: VMFolder) async throws {
-        try Directory.create(vmFolder.path, permissions: .vmFolder)
-        try Directory.synchronize(settings.vms)
-        let size = request.diskSize ?? settings.defaults.diskSize
-        _ = try await snapshots.prepare(
-            request.name,
-            parent: ChainID.of(record.keys.map(\.diffID)),
-            disk: WritableDisk(path: vmFolder.writableDisk, size: size)
+    /// What cloud-init is given; its instance's id is known only beside the disks.
+    private func seed(for request: VMRequest) throws -> CloudInitSeed? {
+        guard let userData = request.userData else { return nil }
+        let renderer = try renderer()
+        return CloudInitSeed(
+            userData: userData,
+            instanceID: "",
+            hostname: request.hostname ?? request.name,
+            interfaces: (request.nets ?? []).enumerated().map { index, net in
+                CloudInitSeed.Interface(
+                    mac: renderer.macAddress(of: net, index, request),
+                    ip: net.ip,
+                    gateway: net.gateway
+                )
+            },
+            dns: request.dns ?? []
         )
     }
 
@@ -118,18 +215,48 @@ extension VMs {
     ///
     /// - Throws: ``VMError``.
     public func render(_ file: FilePath) async throws -> [UInt8] {
+        do { return try await preview(of: file).config.bytes } catch { throw VMError(describing: error) }
+    }
+
+    /// Where each part of that config comes from, and how near it is to its limits.
+    ///
+    /// - Throws: ``VMError``.
+    public func explain(_ file: FilePath) async throws -> [ConfigFact] {
         do {
-            let parsed = try RequestFile.read(file)
-            if case .problem(let problem) = parsed.content { throw problem }
-            guard let request = parsed.request else { throw VMError.failed("\(file) is no request") }
-            let binding = try await store.vm(request.name)
-            let image = try await configuration(request, binding)
-            return try ConfigRenderer(settings: settings, identity: try identity()).render(request, image)
+            let (config, image, binding) = try await preview(of: file)
+            guard let asked = try RequestFile.read(file, defaults: nil).request else { return [] }
+            return ConfigExplanation(
+                asked: asked,
+                settings: settings,
+                image: image,
+                binding: binding,
+                renderer: try renderer(),
+                config: config
+            ).facts
         } catch { throw VMError(describing: error) }
     }
 
+    private func preview(
+        of file: FilePath
+    ) async throws -> (config: RenderedConfig, image: VMConfiguration, binding: VMRecord?) {
+        let parsed = try RequestFile.read(file, defaults: settings.defaults)
+        if case .problem(let problem) = parsed.content { throw problem }
+        guard let request = parsed.request else { throw VMError.failed("\(file) is no request") }
+        let binding = try await store.vm(request.name)
+        var cache = RenderCache()
+        let image = try await configuration(request, binding, &cache)
+        return (try preview(request, image, binding, try renderer()), image, binding)
+    }
+
     /// What tells this folder of VMs from that of another host with VMs of the same names. It moves with the folder.
-    private func identity() throws -> String {
+    func identity() throws -> String {
+        if let knownIdentity { return knownIdentity }
+        let identity = try readIdentity()
+        knownIdentity = identity
+        return identity
+    }
+
+    private func readIdentity() throws -> String {
         let path = settings.vms.appending(".identity")
         if let bytes = try AtomicFile.read(path, limit: 4096), !bytes.isEmpty {
             return String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }

@@ -20,20 +20,38 @@ public actor VMs {
     nonisolated let snapshots: any Snapshotter
     nonisolated let logger: Logger
     nonisolated let wallClock: WallClock
+    nonisolated let onChange: @Sendable () -> Void
 
     var folder: RequestsFolder
     /// Files that events called finished since the last look, with the time.
-    private var finished: [(name: String, time: Int64)] = []
+    var finished: [(name: String, isComplete: Bool, time: Int64)] = []
     /// What was said last of every VM.
-    var statuses: [String: VMStatus] = [:]
+    var statuses: [String: VMStatus] = [:] { didSet { changes += 1 } }
     /// Configs that this process wrote: what they were made from, and the file as it was then.
-    var rendered: [String: Rendered] = [:]
+    var rendered: [String: Rendered] = [:] { didSet { changes += 1 } }
     /// Inputs that no config can be made from.
-    var refused: [String: VMObservation.Refusal] = [:]
-    private var lastObservation: VMObservation?
-    private var lastPlan: VMPlan?
-    private var settlesAt: Int64?
-    private var pulls: [String: PullStanding] = [:]
+    var refused: [String: VMObservation.Refusal] = [:] { didSet { changes += 1 } }
+    /// Layers that are being merged into one disk, by the disk's id.
+    var merges: [Digest: Task<Void, Never>] = [:]
+    /// Why merging failed, until it is said.
+    var mergeFailures: [Digest: any Error] = [:]
+    /// What tells this folder of VMs from others, once it was read.
+    var knownIdentity: String?
+    /// The last observation, and what it was made of.
+    var lastObservation: VMObservation? { didSet { knownWishes = nil } }
+    var lastLook: VMsLook?
+    /// What was seen when there was nothing to do: as long as the same is seen, there is not.
+    var quietLook: VMsLook?
+    var lastPlan: VMPlan?
+    var settlesAt: Int64?
+    var pulls: [String: PullStanding] = [:]
+    /// How often what this process knows beside the world changed.
+    var changes = 0
+    /// What the requests of the last look name.
+    var knownDataDisks: [String: [String]] = [:]
+    var knownReferences: Set<String> = []
+    private var knownWishes: [ImageWish]?
+    private var knownStanding: (changes: Int, statuses: [VMStatus])?
 
     struct Rendered: Sendable {
         var inputs: VMObservation.Inputs
@@ -41,12 +59,15 @@ public actor VMs {
     }
 
     /// Creates a value that has seen nothing yet.
+    ///
+    /// - Parameter onChange: called when something ended that a VM waits for: a pass should follow.
     public init(
         settings: VMSettings,
         store: Store,
         images: any Images,
         snapshots: any Snapshotter,
-        logger: Logger
+        logger: Logger,
+        onChange: @escaping @Sendable () -> Void = {}
     ) {
         self.init(
             settings: settings,
@@ -54,7 +75,8 @@ public actor VMs {
             images: images,
             snapshots: snapshots,
             logger: logger,
-            wallClock: .system
+            wallClock: .system,
+            onChange: onChange
         )
     }
 
@@ -64,7 +86,8 @@ public actor VMs {
         images: any Images,
         snapshots: any Snapshotter,
         logger: Logger,
-        wallClock: WallClock
+        wallClock: WallClock,
+        onChange: @escaping @Sendable () -> Void = {}
     ) {
         self.settings = settings
         self.store = store
@@ -72,6 +95,7 @@ public actor VMs {
         self.snapshots = snapshots
         self.logger = logger
         self.wallClock = wallClock
+        self.onChange = onChange
         folder = Self.requestsFolder(settings)
     }
 
@@ -79,7 +103,8 @@ public actor VMs {
         RequestsFolder(
             settings.requests,
             settle: settle ?? settings.settle,
-            allowsWorldWritable: settings.allowsWorldWritableRequests
+            allowsWorldWritable: settings.allowsWorldWritableRequests,
+            defaults: settings.defaults
         )
     }
 
@@ -90,8 +115,11 @@ public actor VMs {
 
     // MARK: Events
 
-    /// An event said that a file was renamed into the requests folder, or closed by its writer. A pass should follow.
-    public func noteFinished(_ fileName: String) { finished.append((fileName, MonotonicTime.now())) }
+    /// An event said that a file was closed by its writer in the requests folder, or renamed into it, which makes it
+    /// complete. A pass should follow.
+    public func noteFinished(_ fileName: String, isComplete: Bool = false) {
+        finished.append((fileName, isComplete, MonotonicTime.now()))
+    }
 
     /// When a pass is worth running although no event comes: a file settles, or a grace ends. On the store's clock; nil
     /// when nothing is due.
@@ -100,7 +128,7 @@ public actor VMs {
         let settle = settlesAt.map { now + .nanoseconds(max(0, $0 - looked)) }
         return [settle, lastPlan?.nextDue].compactMap(\.self).min()
     }
-    private var looked: Int64 = 0
+    var looked: Int64 = 0
 
     // MARK: Pulling
 
@@ -108,88 +136,10 @@ public actor VMs {
     public func notePulls(_ standings: [String: PullStanding]) { pulls = standings }
 
     /// The images that requests want from registries, as of the last look; nil while it cannot be told.
-    public var wishes: [ImageWish]? { lastObservation?.wishes }
-
-    // MARK: Observing
-
-    /// Looks at requests, bindings, images and folders. Requests that did not change are not read again.
-    public func observe(now: StoreTime) async throws -> VMObservation {
-        looked = MonotonicTime.now()
-        for (name, time) in finished { folder.noteFinished(name, now: time) }
-        finished = []
-        let (looker, time) = (folder, looked)
-        let (next, listing) = try await onThread(named: "vm requests") { _ in
-            var folder = looker
-            let listing = Result { () throws(RequestsFolder.Unavailable) in try folder.look(now: time) }
-            return (folder, listing)
-        }
-        folder = next
-        settlesAt = (try? listing.get())?.settlesAt
-        let observation = try await observe(now: now, listing: listing)
-        lastObservation = observation
-        return observation
-    }
-
-    /// The rest of the world, for a look at the requests.
-    func observe(
-        now: StoreTime,
-        listing: Result<RequestsFolder.Listing, RequestsFolder.Unavailable>
-    ) async throws -> VMObservation {
-        var world = VMObservation(now: now)
-        world.onRemove = settings.onRemove
-        world.removeGrace = settings.removeGrace
-        world.onImageChange = settings.onImageChange
-        world.bindings = try await store.vms()
-        world.pulls = pulls
-        switch listing {
-        case .success(let listing): world.files = listing.files
-        case .failure(let why): world.unavailable = why.message
-        }
-        try await lookAtFolders(&world)
-        for reference in Set(world.files.compactMap(\.request?.image)) {
-            world.images[reference] = await state(of: reference)
-        }
-        return world
-    }
-
-    private func lookAtFolders(_ world: inout VMObservation) async throws {
-        let (vms, known) = (settings.vms, Set(statuses.keys))
-        let look = try await onThread(named: "vm folders") { _ in try FolderLook.look(vms, known: known) }
-        if look == nil, world.bindings.contains(where: { !$0.isRetired }) {
-            world.unavailable =
-                "the folder of VMs \(vms) is not there, but VMs are bound; nothing is done about them"
-        }
-        let entries = look?.entries ?? [:]
-        for (name, entry) in entries {
-            if let status = entry.status { statuses[name] = status }
-            var machine = VMObservation.Machine()
-            machine.diskSize = entry.diskSize
-            machine.isRunning = entry.isRunning
-            machine.status = statuses[name]
-            machine.refused = refused[name]
-            if let config = entry.config, let rendered = rendered[name], rendered.config == config {
-                machine.rendered = rendered.inputs
-            }
-            world.machines[name] = machine
-        }
-        statuses = statuses.filter { entries[$0.key] != nil }
-        rendered = rendered.filter { entries[$0.key] != nil }
-        let active = Set(world.bindings.filter { !$0.isRetired }.map(\.name))
-        for record in world.bindings {
-            guard let former = record.formerName, !active.contains(former), let entry = entries[former],
-                entry.diskSize != nil || entry.config != nil,
-                try FileStatus.of(settings.folder(of: record.name).path) == nil
-            else { continue }
-            world.halfRetired.append(record)
-        }
-    }
-
-    private func state(of reference: String) async -> VMObservation.ImageState {
-        do {
-            return try await images.inspect(reference).map { .found($0.digest) } ?? .missing
-        } catch {
-            return .unavailable(error.message)
-        }
+    public var wishes: [ImageWish]? {
+        if let knownWishes { return knownWishes }
+        knownWishes = lastObservation?.wishes
+        return knownWishes
     }
 
     // MARK: Planning
@@ -214,12 +164,20 @@ public actor VMs {
         }.sorted { $0.name < $1.name }
     }
 
+    private var sortedStatuses: [VMStatus] {
+        if let knownStanding, knownStanding.changes == changes { return knownStanding.statuses }
+        let sorted = statuses.values.sorted { $0.name < $1.name }
+        knownStanding = (changes, sorted)
+        return sorted
+    }
+
     /// Where everything stands after the last pass, without looking again.
     public var standing: VMStanding {
         VMStanding(
-            statuses: statuses.values.sorted { $0.name < $1.name },
+            statuses: sortedStatuses,
             problems: lastPlan?.problems ?? [],
             settling: lastObservation?.files.filter { $0.content == .settling }.map(\.name) ?? [],
+            isMerging: !merges.isEmpty,
             unavailable: lastObservation?.unavailable
         )
     }
@@ -233,6 +191,8 @@ public struct VMStanding: Sendable, Hashable {
     public var problems: [VMPlan.FileProblem]
     /// Request files that may still be being written.
     public var settling: [String]
+    /// Whether layers are being merged for some VM.
+    public var isMerging: Bool
     /// Why nothing could be told, if so.
     public var unavailable: String?
 }

@@ -8,6 +8,9 @@ final class VMsLock: Sendable {
 
     private init(_ file: File) { self.file = file }
 
+    // An error leaves what closing the file does anyway.
+    deinit { _ = try? file.unlock() }
+
     /// Waits for the lock of a folder of VMs, at most some seconds.
     static func acquire(_ vms: FilePath, patience: Duration = .seconds(10)) async throws -> VMsLock {
         try Directory.create(vms, permissions: FilePermissions(rawValue: 0o750))

@@ -52,8 +52,10 @@ public enum VMReason: String, Sendable, Hashable, Codable, CaseIterable {
     case pathNotAllowed
     /// Its folder holds a disk of which nobody knows the layers it was made on.
     case diskUnbound
-    /// The request wants a larger disk than was made, which is not supported yet.
-    case diskSizeChanged
+    /// The request wants a larger disk than there is: it grows once no hypervisor runs on it.
+    case diskGrows
+    /// The layers are being merged into one disk.
+    case layersMerging
     /// Its request is gone.
     case requestGone
 }
@@ -62,14 +64,15 @@ extension VMReason {
     /// Where a VM stands of which no config can be made for this reason.
     var phaseOfRefusal: VMPhase {
         switch self {
-        case .imageNotFound, .imageUnavailable, .kernelNotFound, .noSpace, .failed, .requestSettling: .waiting
+        case .imageNotFound, .imageUnavailable, .kernelNotFound, .noSpace, .failed, .requestSettling,
+            .diskGrows,
+            .layersMerging:
+            .waiting
         case .imageMoved, .imageChanged, .diskUnbound, .running: .held
         case .requestGone: .retiring
         case .rendered: .ready
         case .requestInvalid, .requestUnreadable, .nameTaken, .bootInvalid, .bootProfileUnknown,
-            .limitExceeded,
-            .configInvalid,
-            .pathNotAllowed, .diskSizeChanged:
+            .limitExceeded, .configInvalid, .pathNotAllowed:
             .invalid
         }
     }

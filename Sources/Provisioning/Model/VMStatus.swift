@@ -20,6 +20,23 @@ public struct VMStatus: Sendable, Hashable {
         }
     }
 
+    /// How the VM has its image's layers.
+    public struct Layers: Sendable, Hashable {
+        /// `disks`, one for each layer, or `merged`, one for all of them.
+        public var attachment: String
+        /// How many disks that makes.
+        public var disks: Int
+        /// Why, in words.
+        public var reason: String
+
+        /// Creates a value.
+        public init(attachment: String, disks: Int, reason: String) {
+            self.attachment = attachment
+            self.disks = disks
+            self.reason = reason
+        }
+    }
+
     /// The version of the form.
     public static let schema: Int64 = 1
 
@@ -35,6 +52,8 @@ public struct VMStatus: Sendable, Hashable {
     public var requestDigest: Digest?
     /// Its image.
     public var image: Image?
+    /// How its config attaches the layers; nil when there is none.
+    public var layers: Layers?
     /// SHA-256 of `config.json`; nil when there is none.
     public var configDigest: Digest?
     /// Whether a hypervisor holds a lock on its disk.
@@ -71,6 +90,12 @@ extension VMStatus {
         value["requestDigest"] = requestDigest.map { .string($0.description) }
         value["configDigest"] = configDigest.map { .string($0.description) }
         if !warnings.isEmpty { value["warnings"] = .array(warnings.map(JSONValue.string)) }
+        if let layers {
+            value["layers"] = [
+                "attachment": .string(layers.attachment), "disks": .integer(Int64(layers.disks)),
+                "reason": .string(layers.reason),
+            ]
+        }
         if let image {
             var member: JSONValue = ["reference": .string(image.reference)]
             member["wanted"] = image.wanted.map { .string($0.description) }
@@ -93,6 +118,11 @@ extension VMStatus {
         warnings = json["warnings"]?.array?.compactMap(\.string) ?? []
         requestDigest = json["requestDigest"]?.string.flatMap { Digest($0) }
         configDigest = json["configDigest"]?.string.flatMap { Digest($0) }
+        if let layers = json["layers"], let attachment = layers["attachment"]?.string,
+            let disks = layers["disks"]?.integer, let reason = layers["reason"]?.string
+        {
+            self.layers = Layers(attachment: attachment, disks: Int(clamping: disks), reason: reason)
+        }
         if let image = json["image"], let reference = image["reference"]?.string {
             self.image = Image(
                 reference: reference,

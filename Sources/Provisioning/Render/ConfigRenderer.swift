@@ -14,28 +14,96 @@ struct ConfigRenderer {
     let identity: String
 
     /// The serial of the writable disk.
-    private static let writableSerial = "cow"
+    static let writableSerial = "cow"
+    /// The serial of cloud-init's seed disk, and its label.
+    static let seedSerial = "cidata"
 
-    /// The bytes of `config.json`.
+    /// The bytes of `config.json`, with a disk for each layer.
     ///
     /// - Throws: why there can be no config, in the request's terms.
     func render(_ request: VMRequest, _ image: VMConfiguration) throws(RequestFile.Problem) -> [UInt8] {
-        try serialize(config(request, image))
+        try render(request, image, .each(image.storage)).bytes
     }
 
-    private func config(_ request: VMRequest, _ image: VMConfiguration) throws(RequestFile.Problem)
-        -> JSONValue
-    {
-        var config = try machine(request, image)
+    /// The config, as bytes and with what is said of it.
+    ///
+    /// - Throws: why there can be no config, in the request's terms.
+    func render(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        _ layers: LayerDisks
+    ) throws(RequestFile.Problem) -> RenderedConfig {
+        var request = request
+        request.fill(from: settings.defaults)
+        var rendered = RenderedConfig(layers: layers)
+        let config = try config(request, image, layers, &rendered)
+        try serialize(config, &rendered)
+        return rendered
+    }
+
+    /// Where the config would lead with the layers that the request and the image allow.
+    ///
+    /// - Parameter merged: the disk that holds all layers.
+    /// - Returns: the config, and why the layers come as they do.
+    func renderChoosing(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        merged: StorageConfig
+    ) throws(RequestFile.Problem) -> RenderedConfig {
+        var filled = request
+        filled.fill(from: settings.defaults)
+        switch filled.layers ?? .auto {
+        case .disks:
+            var rendered = try render(request, image, .each(image.storage))
+            rendered.choice = "the request asks for disks"
+            return rendered
+        case .merged:
+            var rendered = try render(request, image, .merged(merged))
+            rendered.choice = "the request asks for one merged disk"
+            return rendered
+        case .auto:
+            do throws(RequestFile.Problem) {
+                var rendered = try render(request, image, .each(image.storage))
+                rendered.choice = "each layer has a disk, since they fit"
+                return rendered
+            } catch {
+                guard error.reason == .limitExceeded, image.storage.count > 1 else { throw error }
+                // Where merging does not help either, what stands in its way is what has to be said.
+                var rendered = try render(request, image, .merged(merged))
+                rendered.choice = "the layers are merged, since as disks they would not fit: \(error.message)"
+                return rendered
+            }
+        }
+    }
+
+    private func config(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        _ layers: LayerDisks,
+        _ rendered: inout RenderedConfig
+    ) throws(RequestFile.Problem) -> JSONValue {
+        var config = try machine(request, image, layers, &rendered)
+        rendered.guest = try guest(request, image)
+        let own = ownDisks(
+            request,
+            bootCPUs: Int(config.cpus.boot),
+            hasGuestDisk: rendered.guest != nil
+        )
         // Devices that the patch adds take slots too, so it is applied before the disks are spread, and again over
         // the whole.
-        let hasGuestDisk = try guest(request, image) != nil
-        let others =
-            SegmentPlan.devicesOnFirstSegment(of: try MergePatch.apply(request.patch, to: config.json))
-            + (hasGuestDisk ? 2 : 1)
-        let segments = try SegmentPlan(layerCount: image.storage.count, others: others)
+        let patched = try MergePatch.apply(request.patch, to: config.json)
+        let others = SegmentPlan.devicesOnFirstSegment(of: patched) + own.count
+        let segments = try SegmentPlan(layerCount: layers.storage.count, others: others)
         config.platform.pciSegments = UInt16(segments.segments)
-        config.disks = disks(request, image, segments, hasGuestDisk: hasGuestDisk)
+        config.disks = layerDisks(layers, segments) + own
+        rendered.segments = segments.segments
+        rendered.limits.append(
+            LimitUse(
+                subject: "devices on PCI segment 0",
+                used: others + segments.layers.count { $0 == 0 },
+                limit: Limits.devicesPerSegment
+            )
+        )
 
         let merged = try MergePatch.apply(request.patch, to: config.json)
         if let violation = Rules.check(merged, version: settings.hypervisorVersion).first {
@@ -67,31 +135,31 @@ struct ConfigRenderer {
     }
 
     /// Everything but the disks.
-    private func machine(_ request: VMRequest, _ image: VMConfiguration) throws(RequestFile.Problem)
-        -> VmConfig
-    {
-        let folder = settings.folder(of: request.name).path
-        var memory = VmConfig.Memory(size: request.memory ?? settings.defaults.memory)
-        memory.usesHugePages = request.hugepages
+    private func machine(
+        _ request: VMRequest,
+        _ image: VMConfiguration,
+        _ layers: LayerDisks,
+        _ rendered: inout RenderedConfig
+    ) throws(RequestFile.Problem) -> VmConfig {
+        let folder = settings.folder(of: request.name)
+        let cpus = try processors(request)
         var config = VmConfig(
-            cpus: try processors(request),
-            memory: memory,
-            payload: try payload(request, image),
-            serial: VmConfig.Console(mode: .file(folder.appending("serial.log").string)),
+            cpus: cpus,
+            memory: memory(request),
+            payload: try payload(request, image, layers, &rendered),
+            serial: VmConfig.Console(mode: serial(request, folder)),
             console: VmConfig.Console(mode: console(request, folder))
         )
-        config.nets = request.nets.enumerated().map { index, net in
-            let mac = net.mac ?? MACAddress(stableFor: request.name, interface: index, identity: identity)
-            return VmConfig.Net(id: "net\(index)", tap: net.tap, mac: mac.description)
+        for (index, net) in (request.nets ?? []).enumerated() {
+            config.nets.append(try interface(net, index, of: request, bootCPUs: Int(cpus.boot)))
         }
-        config.vsock = request.vsockCID.map {
-            VmConfig.Vsock(cid: $0, socket: folder.appending("vsock.sock").string)
-        }
+        config.vsock = request.vsockCID.map { VmConfig.Vsock(cid: $0, socket: folder.vsockSocket.string) }
+        config.watchdog = request.watchdog ?? false
         return config
     }
 
     private func processors(_ request: VMRequest) throws(RequestFile.Problem) -> VmConfig.CPUs {
-        let boot = request.cpus ?? settings.defaults.cpus
+        let boot = request.cpus ?? VMSettings.Fallback.cpus
         let most = request.maxCpus ?? boot
         guard most >= boot else {
             throw RequestFile.Problem(
@@ -103,15 +171,71 @@ struct ConfigRenderer {
         return VmConfig.CPUs(boot: UInt32(boot), max: UInt32(most))
     }
 
+    private func memory(_ request: VMRequest) -> VmConfig.Memory {
+        var memory = VmConfig.Memory(size: request.memory.size ?? VMSettings.Fallback.memory)
+        memory.usesHugePages = request.memory.usesHugePages ?? false
+        memory.isShared = request.memory.isShared ?? false
+        memory.hotplugSize = request.memory.hotplugSize
+        return memory
+    }
+
+    private func interface(
+        _ net: VMRequest.Net,
+        _ index: Int,
+        of request: VMRequest,
+        bootCPUs: Int
+    ) throws(RequestFile.Problem) -> VmConfig.Net {
+        var device = VmConfig.Net(
+            id: "net\(index)",
+            tap: net.tap,
+            mac: macAddress(of: net, index, request).description
+        )
+        if let pairs = net.queuePairs {
+            guard pairs <= bootCPUs else {
+                throw RequestFile.Problem(
+                    reason: .requestInvalid,
+                    message:
+                        "nets[\(index)].queues is \(pairs), and a VM that boots with \(bootCPUs) cpus has at most "
+                        + "as many pairs of queues"
+                )
+            }
+            device.queues = UInt16(2 * pairs)
+        } else if net.tap == nil {
+            // A tap that the host made takes several queues only if it was made for that.
+            device.queues = 2 * Queues.count(bootCPUs: bootCPUs)
+        }
+        return device
+    }
+
+    /// An interface's address, made up where the request gives none.
+    func macAddress(of net: VMRequest.Net, _ index: Int, _ request: VMRequest) -> MACAddress {
+        net.mac ?? MACAddress(stableFor: request.name, interface: index, identity: identity)
+    }
+
     private func payload(
         _ request: VMRequest,
-        _ image: VMConfiguration
+        _ image: VMConfiguration,
+        _ layers: LayerDisks,
+        _ rendered: inout RenderedConfig
     ) throws(RequestFile.Problem) -> VmConfig.Payload {
-        let line = try KernelCommandLine(
+        let line = KernelCommandLine(
             request,
-            layers: image.storage.map(\.serial),
+            layers: layers.storage.map(\.serial),
             writable: Self.writableSerial
-        ).text()
+        ).text
+        let lineUse = LimitUse(
+            subject: "bytes of the kernel command line",
+            used: line.utf8.count,
+            limit: Limits.kernelCommandLine - 1
+        )
+        let optionUse = LimitUse(
+            subject: "bytes of the guest's overlay options",
+            used: OverlayOptions.length(layers.storage),
+            limit: OverlayOptions.limit
+        )
+        rendered.limits += [lineUse, optionUse]
+        try lineUse.check(remedy: "shorten kernel.args, or use an image with fewer layers or layers: merged")
+        try optionUse.check(remedy: "use an image with fewer layers, or layers: merged")
         let boot = try bootFiles(request, image)
         return .kernel(path: boot.kernelPath.string, commandLine: line, initramfs: boot.initrdPath.string)
     }
@@ -141,23 +265,29 @@ struct ConfigRenderer {
         )
     }
 
-    private func console(_ request: VMRequest, _ folder: FilePath) -> VmConfig.Console.Mode {
-        switch request.console {
-        case nil, .off: .off
+    private func serial(_ request: VMRequest, _ folder: VMFolder) -> VmConfig.Console.Mode {
+        switch request.serial ?? .file {
+        case .off: .off
         case .null: .null
         case .pty: .pty
         case .tty: .tty
-        case .file: .file(folder.appending("console.log").string)
+        case .file: .file(folder.serialLog.string)
+        case .socket: .socket(folder.serialSocket.string)
         }
     }
 
-    private func disks(
-        _ request: VMRequest,
-        _ image: VMConfiguration,
-        _ segments: SegmentPlan,
-        hasGuestDisk: Bool
-    ) -> [VmConfig.Disk] {
-        var disks = zip(image.storage, segments.layers).map { layer, segment in
+    private func console(_ request: VMRequest, _ folder: VMFolder) -> VmConfig.Console.Mode {
+        switch request.console ?? .off {
+        case .off: .off
+        case .null: .null
+        case .pty: .pty
+        case .tty: .tty
+        case .file: .file(folder.consoleLog.string)
+        }
+    }
+
+    private func layerDisks(_ layers: LayerDisks, _ segments: SegmentPlan) -> [VmConfig.Disk] {
+        zip(layers.storage, segments.layers).map { layer, segment in
             var disk = VmConfig.Disk(
                 id: layer.serial,
                 path: layer.path.string,
@@ -167,38 +297,70 @@ struct ConfigRenderer {
             disk.pciSegment = segment
             return disk
         }
-        if hasGuestDisk {
-            disks.append(
-                VmConfig.Disk(
-                    id: GuestConfig.serial,
-                    path: settings.guestDisk(of: request.name).string,
-                    isReadOnly: true,
-                    serial: GuestConfig.serial
-                )
-            )
+    }
+
+    /// The disks that are the VM's own: the writable one, those for data, what cloud-init and the guest are told.
+    private func ownDisks(
+        _ request: VMRequest,
+        bootCPUs: Int,
+        hasGuestDisk: Bool
+    ) -> [VmConfig.Disk] {
+        let folder = settings.folder(of: request.name)
+        func readOnly(_ serial: String, _ path: FilePath) -> VmConfig.Disk {
+            VmConfig.Disk(id: serial, path: path.string, isReadOnly: true, serial: serial)
         }
-        disks.append(
-            VmConfig.Disk(
-                id: Self.writableSerial,
-                path: settings.folder(of: request.name).writableDisk.string,
-                serial: Self.writableSerial
-            )
-        )
-        return disks
+        func writable(_ serial: String, id: String, _ path: FilePath, isDirect: Bool) -> VmConfig.Disk {
+            var disk = VmConfig.Disk(id: id, path: path.string, serial: serial)
+            disk.isDirect = isDirect
+            disk.queues = Queues.count(bootCPUs: bootCPUs)
+            return disk
+        }
+        let name = Self.writableSerial
+        var disks = [writable(name, id: name, folder.writableDisk, isDirect: request.isDiskDirect ?? true)]
+        for disk in request.dataDisks ?? [] {
+            // An id is one among all devices of the VM, and a data disk may be called `net0`.
+            let path = folder.dataDisk(disk.name)
+            disks.append(writable(disk.name, id: "disk-\(disk.name)", path, isDirect: disk.isDirect))
+        }
+        if request.userData != nil { disks.append(readOnly(Self.seedSerial, folder.seed)) }
+        guard hasGuestDisk else { return disks }
+        return [readOnly(GuestConfig.serial, settings.guestDisk(of: request.name))] + disks
     }
 
     /// Pretty where that fits what the hypervisor's API takes, else compact.
-    private func serialize(_ config: JSONValue) throws(RequestFile.Problem) -> [UInt8] {
-        let pretty = config.serialized(pretty: true)
-        if pretty.count <= Limits.requestBody { return pretty }
-        let compact = config.serialized(pretty: false)
-        guard compact.count <= Limits.requestBody else {
-            throw RequestFile.Problem(
-                reason: .limitExceeded,
-                message: "the config would have \(compact.count) bytes, and Cloud Hypervisor takes "
-                    + "\(Limits.requestBody): use an image with fewer layers, or a shorter cloudHypervisor patch"
-            )
-        }
-        return compact
+    private func serialize(
+        _ config: JSONValue,
+        _ rendered: inout RenderedConfig
+    ) throws(RequestFile.Problem) {
+        rendered.bytes = config.serialized(pretty: true)
+        let isPretty = rendered.bytes.count <= Limits.requestBody
+        if !isPretty { rendered.bytes = config.serialized(pretty: false) }
+        let use = LimitUse(
+            subject: isPretty ? "bytes of the config" : "bytes of the config, written compact",
+            used: rendered.bytes.count,
+            limit: Limits.requestBody
+        )
+        rendered.limits.append(use)
+        try use.check(
+            remedy: "use an image with fewer layers or layers: merged, or a shorter cloudHypervisor patch"
+        )
     }
+}
+
+/// A config with what there is to say of it.
+struct RenderedConfig {
+    /// The content of `config.json`.
+    var bytes: [UInt8] = []
+    /// How the layers are attached.
+    var layers: LayerDisks
+    /// Why they are attached so.
+    var choice = ""
+    /// What the disk `slipway` tells the guest; nil for no such disk.
+    var guest: GuestConfig?
+    /// How many PCI segments the VM has.
+    var segments = 1
+    /// How near it is to what limits it.
+    var limits: [LimitUse] = []
+
+    init(layers: LayerDisks) { self.layers = layers }
 }

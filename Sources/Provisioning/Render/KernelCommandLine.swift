@@ -1,10 +1,11 @@
-import CloudHypervisor
-
 /// The kernel command line of a VM: consoles, the overlay in cocoon's published convention, network and hostname, and
 /// what the request adds.
 struct KernelCommandLine {
     /// Parameters that say which disks are which; a request cannot give them.
     static let ownParameters: Set<String> = ["boot", "cocoon.layers", "cocoon.cow"]
+
+    /// Name servers that `ip=` can carry (Documentation/admin-guide/nfs/nfsroot.rst).
+    private static let nameServerLimit = 2
 
     #if arch(arm64)
         private static let serialPort = "ttyAMA0"
@@ -39,30 +40,19 @@ struct KernelCommandLine {
 
     /// `ip=ADDRESS::GATEWAY:MASK:HOSTNAME:DEVICE:off:DNS:DNS` (Documentation/admin-guide/nfs/nfsroot.rst).
     private static func address(_ request: VMRequest) -> String? {
-        guard let index = request.nets.firstIndex(where: { $0.ip != nil }), let ip = request.nets[index].ip
-        else {
-            return nil
-        }
-        let gateway = request.nets[index].gateway.map(\.description) ?? ""
+        // The kernel knows one address: that of the interface with the default route, else the first.
+        let nets = request.nets ?? []
+        let chosen = nets.firstIndex { $0.gateway != nil } ?? nets.firstIndex { $0.ip != nil }
+        guard let index = chosen, let ip = nets[index].ip else { return nil }
+        let gateway = nets[index].gateway.map(\.description) ?? ""
         let fields = [
             ip.address.description, "", gateway, ip.mask.description, request.hostname ?? "", "eth\(index)",
             "off",
         ]
-        return "ip=" + (fields + request.dns.map(\.description)).joined(separator: ":")
+        let servers = (request.dns ?? []).prefix(nameServerLimit).map(\.description)
+        return "ip=" + (fields + servers).joined(separator: ":")
     }
 
-    /// The line, if the kernel takes one of its length.
-    func text() throws(RequestFile.Problem) -> String {
-        let text = words.joined(separator: " ")
-        let most = Limits.kernelCommandLine - 1
-        guard text.utf8.count <= most else {
-            throw RequestFile.Problem(
-                reason: .limitExceeded,
-                message:
-                    "the kernel command line would have \(text.utf8.count) bytes, and a kernel takes \(most): "
-                    + "shorten kernel.args, or use an image with fewer layers"
-            )
-        }
-        return text
-    }
+    /// The line. How long it may be is for the caller to look at.
+    var text: String { words.joined(separator: " ") }
 }

@@ -1,29 +1,40 @@
 import Documents
 
 extension VMRequest {
-    /// Name servers that the kernel's `ip=` can carry (Documentation/admin-guide/nfs/nfsroot.rst).
-    static let nameServerLimit = 2
+    /// The most name servers: what resolv.conf(5) takes.
+    static let nameServerLimit = 3
     /// The longest name of a network device, in bytes (IFNAMSIZ less its zero, linux/if.h).
     static let deviceNameLimit = 15
+    /// The most pairs of queues of an interface.
+    static let queuePairRange: ClosedRange<Int64> = 1...64
 
-    mutating func readNetwork(_ reader: inout ObjectReader) throws(DocumentError) {
-        if let list = reader.optional("nets") { try readNets(list) }
-        if let list = reader.optional("dns") { try readNameServers(list) }
-        if let node = reader.optional("hostname") {
-            let text = try node.string()
-            guard Hostname.isValid(text) else { throw node.error(Hostname.rule) }
-            hostname = text
+    /// - Parameter allowsOwn: whether an interface may have what only one VM can have.
+    mutating func readNetwork(
+        _ reader: inout ObjectReader,
+        allowsOwnNets allowsOwn: Bool
+    ) throws(DocumentError) {
+        if let list = reader.optional("nets") { nets = try Self.nets(list, allowsOwn: allowsOwn) }
+        if let list = reader.optional("dns") {
+            var servers: [IPv4Address] = []
+            for node in try list.array() {
+                servers.append(try node.parsed("an IPv4 address such as 10.0.0.1"))
+            }
+            guard servers.count <= Self.nameServerLimit else {
+                throw list.error("more than \(Self.nameServerLimit) name servers are of no use to a guest")
+            }
+            dns = servers
         }
     }
 
-    private mutating func readNets(_ list: Node) throws(DocumentError) {
+    private static func nets(_ list: Node, allowsOwn: Bool) throws(DocumentError) -> [Net] {
+        var nets: [Net] = []
         for node in try list.array() {
-            guard nets.count < Self.netLimit else {
-                throw list.error("more than \(Self.netLimit) interfaces are not supported")
+            guard nets.count < netLimit else {
+                throw list.error("more than \(netLimit) interfaces are not supported")
             }
             let net = try Self.net(node)
-            if net.ip != nil, nets.contains(where: { $0.ip != nil }) {
-                throw node.error("a static address on a second interface is not supported yet")
+            if !allowsOwn, net.tap != nil || net.mac != nil || net.ip != nil {
+                throw node.error("taps and addresses are one VM's own, and no default for all of them")
             }
             if let mac = net.mac, nets.contains(where: { $0.mac == mac }) {
                 throw node.error("two interfaces have the address \(mac)")
@@ -31,8 +42,15 @@ extension VMRequest {
             if let tap = net.tap, nets.contains(where: { $0.tap == tap }) {
                 throw node.error("two interfaces use the tap \(tap)")
             }
+            if let ip = net.ip, nets.contains(where: { $0.ip?.address == ip.address }) {
+                throw node.error("two interfaces have the address \(ip.address)")
+            }
+            if net.gateway != nil, nets.contains(where: { $0.gateway != nil }) {
+                throw node.error("a second interface has a gateway, and a guest has one default route")
+            }
             nets.append(net)
         }
+        return nets
     }
 
     private static func net(_ node: Node) throws(DocumentError) -> Net {
@@ -51,18 +69,11 @@ extension VMRequest {
             }
             net.gateway = gateway
         }
+        if let queues = object.optional("queues") {
+            net.queuePairs = Int(try queues.integer(in: queuePairRange))
+        }
         try object.finish()
         return net
-    }
-
-    private mutating func readNameServers(_ list: Node) throws(DocumentError) {
-        for node in try list.array() { dns.append(try node.parsed("an IPv4 address such as 10.0.0.1")) }
-        guard dns.count <= Self.nameServerLimit else {
-            throw list.error("more than \(Self.nameServerLimit) name servers are not supported yet")
-        }
-        guard dns.isEmpty || nets.contains(where: { $0.ip != nil }) else {
-            throw list.error("name servers without a static 'ip' on an interface are not supported yet")
-        }
     }
 }
 

@@ -70,7 +70,13 @@ extension RequestFile {
     /// - Parameters:
     ///   - path: the file, for messages.
     ///   - name: its name in the folder.
-    static func parse(_ bytes: [UInt8], path: FilePath, name: String) -> RequestFile {
+    ///   - defaults: what the settings say where the request says nothing.
+    static func parse(
+        _ bytes: [UInt8],
+        path: FilePath,
+        name: String,
+        defaults: VMRequest? = nil
+    ) -> RequestFile {
         let digest = Digest.sha256(of: bytes)
         guard let (stem, format) = format(of: name) else {
             let problem = Problem(
@@ -84,7 +90,7 @@ extension RequestFile {
             return RequestFile(
                 name: name,
                 digest: digest,
-                content: .request(try VMRequest(document, stem: stem))
+                content: .request(try VMRequest(document, stem: stem, defaults: defaults))
             )
         } catch {
             let problem = Problem(reason: .requestInvalid, message: error.description)
@@ -93,10 +99,10 @@ extension RequestFile {
     }
 
     /// Reads and parses a file that somebody names, whether it is in the folder or not.
-    static func read(_ path: FilePath) throws(FileError) -> RequestFile {
+    static func read(_ path: FilePath, defaults: VMRequest?) throws(FileError) -> RequestFile {
         guard let bytes = try AtomicFile.read(path, limit: sizeLimit) else {
             throw FileError("read", path, .noSuchFileOrDirectory)
         }
-        return parse(bytes, path: path, name: path.lastComponent?.string ?? "")
+        return parse(bytes, path: path, name: path.lastComponent?.string ?? "", defaults: defaults)
     }
 }

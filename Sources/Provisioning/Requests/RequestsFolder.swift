@@ -25,11 +25,20 @@ struct RequestsFolder: Sendable {
 
     private let path: FilePath
     private let allowsWorldWritable: Bool
+    private let defaults: VMRequest?
     private var tracker: SettleTracker
     private var known: [String: Known] = [:]
+    /// What the last look listed, if every file of it is known.
+    private var files: [RequestFile] = []
 
-    init(_ path: FilePath, settle: Duration, allowsWorldWritable: Bool) {
+    init(
+        _ path: FilePath,
+        settle: Duration,
+        allowsWorldWritable: Bool,
+        defaults: VMRequest? = nil
+    ) {
         self.path = path
+        self.defaults = defaults
         self.allowsWorldWritable = allowsWorldWritable
         tracker = SettleTracker(settle: settle)
     }
@@ -40,22 +49,39 @@ struct RequestsFolder: Sendable {
     /// The file as last read, if it was.
     func file(named name: String) -> RequestFile? { known[name]?.file }
 
+    /// An event said that a file was renamed into place.
+    mutating func noteComplete(_ name: String, now: Int64) { tracker.noteComplete(name, now: now) }
+
     /// Looks at every file, reading those that are new or changed and settled.
+    ///
+    /// Where nothing changed, the listing holds the very array of the last one.
     mutating func look(now: Int64) throws(Unavailable) -> Listing {
-        let names = try list()
+        let entries = try list()
+        let isUnchanged = entries.allSatisfy { known[$0.name]?.identity == $0.identity }
+        if isUnchanged, entries.count == files.count { return Listing(files: files) }
         var listing = Listing(files: [])
-        listing.files.reserveCapacity(names.count)
-        for name in names {
+        listing.files.reserveCapacity(entries.count)
+        for name in entries.map(\.name).sorted() {
             guard let file = look(at: name, now: now, settlesAt: &listing.settlesAt) else { continue }
             listing.files.append(file)
         }
-        let present = Set(names)
+        let present = Set(entries.map(\.name))
         known = known.filter { present.contains($0.key) }
         tracker.retain(only: present)
+        // A file that was not read, because it settles or cannot be, has to be looked at again.
+        files = listing.files.count == known.count ? listing.files : []
         return listing
     }
 
-    private func list() throws(Unavailable) -> [String] {
+    /// Looks at one file; nil when it is no request, or there is none.
+    mutating func look(only name: String, now: Int64) -> RequestFile? {
+        guard RequestFile.format(of: name) != nil else { return nil }
+        var settlesAt: Int64?
+        files = []
+        return look(at: name, now: now, settlesAt: &settlesAt)
+    }
+
+    private func list() throws(Unavailable) -> [(name: String, identity: FileIdentity)] {
         do {
             guard let status = try FileStatus.of(path) else {
                 throw Unavailable(message: "the requests folder \(path) is not there; VMs stay as they are")
@@ -70,8 +96,13 @@ struct RequestsFolder: Sendable {
                         + "by the setting vms.allowWorldWritable; VMs stay as they are"
                 )
             }
-            return try Directory.names(in: path).map(\.string).filter { RequestFile.format(of: $0) != nil }
-                .sorted()
+            let folder = try OpenFolder(path)
+            var entries: [(name: String, identity: FileIdentity)] = []
+            for name in try folder.names() where known[name] != nil || RequestFile.format(of: name) != nil {
+                guard let status = try folder.status(name) else { continue }
+                entries.append((name, FileIdentity(status)))
+            }
+            return entries
         } catch let error as Unavailable {
             throw error
         } catch {
@@ -131,7 +162,7 @@ struct RequestsFolder: Sendable {
             settlesAt = now
             return known[name]?.file ?? RequestFile(name: name, content: .settling)
         }
-        let file = RequestFile.parse(bytes, path: path, name: name)
+        let file = RequestFile.parse(bytes, path: path, name: name, defaults: defaults)
         known[name] = Known(identity: identity, file: file)
         return file
     }

@@ -153,6 +153,7 @@ struct StoreCommand: AsyncParsableCommand {
             facts.add("Blobs", ByteCount.rounded(usage.blobBytes))
             facts.add("Boot files", ByteCount.rounded(usage.bootBytes))
             facts.add("Merged disks", ByteCount.rounded(usage.mergedBytes))
+            facts.add("Disk templates", ByteCount.rounded(usage.templateBytes))
             facts.add("Work in flight", ByteCount.rounded(usage.tempBytes))
             facts.add("Downloads", ByteCount.rounded(usage.partialBytes))
             facts.add("Trash", ByteCount.rounded(usage.trashBytes))

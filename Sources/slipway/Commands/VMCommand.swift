@@ -98,6 +98,7 @@ struct VMCommand: AsyncParsableCommand {
             facts.add("Image", record?.reference ?? status?.image?.reference ?? "")
             facts.add("Bound to", record?.image.description ?? "")
             facts.add("Layers", record.map { "\($0.keys.count)" } ?? "")
+            facts.add("Attached as", status?.layers.map { "\($0.attachment): \($0.reason)" } ?? "")
             facts.add("Config", config)
             StandardOutput.write(facts.text)
         }
@@ -112,12 +113,27 @@ struct VMCommand: AsyncParsableCommand {
         @Argument(help: ArgumentHelp("The request.", valueName: "file"))
         var file: String
 
+        @Flag(help: "Print where each part of it comes from, and how near it is to its limits, instead.")
+        var explain = false
+
         @OptionGroup var options: GlobalOptions
 
         func run() async throws {
             let world = try await Session(options).openExisting()
+            guard !explain else { return try await printExplanation(world) }
             let bytes = try await world.vms().render(options.absolute(file))
             StandardOutput.write(String(decoding: bytes, as: UTF8.self))
+        }
+
+        private func printExplanation(_ world: World) async throws {
+            let facts = try await world.vms().explain(options.absolute(file))
+            if options.output == .json {
+                let value: JSONValue = ["schema": 1, "facts": try JSONValue.encoding(facts)]
+                return StandardOutput.write(json: value)
+            }
+            var table = Table(.text("WHAT"), .text("IS"), .text("WHY"))
+            for fact in facts { table.add(fact.subject, fact.value, fact.reason) }
+            StandardOutput.write(table.text)
         }
     }
 

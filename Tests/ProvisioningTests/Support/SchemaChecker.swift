@@ -66,6 +66,7 @@ struct SchemaChecker {
         case "minLength": return failing((value.string ?? "x").unicodeScalars.count >= Int(rule.integer ?? 0))
         case "maxLength": return failing((value.string ?? "").unicodeScalars.count <= Int(rule.integer ?? 0))
         case "minimum": return failing((value.integer ?? .max) >= (rule.integer ?? 0))
+        case "multipleOf": return failing((value.integer ?? 0) % (rule.integer ?? 1) == 0)
         case "maximum": return failing((value.integer ?? .min) <= (rule.integer ?? 0))
         case "pattern":
             guard let text = value.string else { return [] }

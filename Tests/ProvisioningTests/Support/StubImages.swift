@@ -17,6 +17,12 @@ final class StubImages: Images {
     private let entries = Mutex<[Digest: Entry]>([:])
     private let references = Mutex<[String: Digest]>([:])
     private let failure = Mutex<ImageError?>(nil)
+    private let merged = Mutex<Set<Digest>>([])
+    private let mergeFailure = Mutex<ImageError?>(nil)
+    /// What makes the index know of a merged disk, as the backend would.
+    let commitMerged = Mutex<(@Sendable ([LayerKey]) async throws -> Void)?>(nil)
+    /// How often a merged disk was asked for.
+    let mergeCalls = Atomic<Int>(0)
     /// How often configs were asked for.
     let configCalls = Atomic<Int>(0)
 
@@ -31,15 +37,36 @@ final class StubImages: Images {
         references.withLock { $0[reference] = image?.digest }
     }
 
+    /// Makes every merging fail.
+    func failMerging(with error: ImageError?) { mergeFailure.withLock { $0 = error } }
+
+    private func makeMerged(_ keys: [LayerKey]) async throws(ImageError) -> MergedDisk {
+        let commit = commitMerged.withLock { $0 }
+        do { try await commit?(keys) } catch { throw ImageError(.io, "\(error)") }
+        let id = MergedRecord.id(of: keys)
+        _ = merged.withLock { $0.insert(id) }
+        return disk(id)
+    }
+
+    private func disk(_ id: Digest) -> MergedDisk {
+        let storage = StorageConfig(path: layout.mergedDisk(id), isReadOnly: true, serial: "merged")
+        return MergedDisk(id: id, storage: storage, bytes: 4096)
+    }
+
     /// Makes every question fail.
     func fail(with error: ImageError?) { failure.withLock { $0 = error } }
 
     var type: String { "stub" }
     var gcModule: any Module { StubModule() }
     func mergedDisk(of image: Digest, keys: [LayerKey]) async throws(ImageError) -> MergedDisk {
-        throw ImageError(.unsupported, "no merging here")
+        mergeCalls.add(1, ordering: .relaxed)
+        if let failure = mergeFailure.withLock({ $0 }) { throw failure }
+        return try await makeMerged(keys)
     }
-    func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk? { nil }
+    func presentMergedDisk(keys: [LayerKey]) async throws(ImageError) -> MergedDisk? {
+        let id = MergedRecord.id(of: keys)
+        return merged.withLock { $0.contains(id) } ? disk(id) : nil
+    }
     func registerGC(_ orchestrator: Orchestrator) async {}
     func list() async throws(ImageError) -> [Image] { [] }
     func delete(_ queries: [String]) async throws(ImageError) -> [String] { [] }

@@ -5,8 +5,10 @@ import Logging
 import OCI
 import Snapshots
 import Store
+import Synchronization
 import SystemPackage
 import TestSupport
+import Testing
 
 @testable import Provisioning
 
@@ -29,6 +31,26 @@ final class TestHost: Sendable {
         self.settings = settings
         try Directory.create(settings.requests)
         try Directory.create(settings.vms)
+        images.commitMerged.withLock { $0 = { [store] in try await Self.commitMerged($0, to: store) } }
+    }
+
+    private static func commitMerged(_ keys: [LayerKey], to store: Store) async throws {
+        let workspace = try await store.openWorkspace("merge")
+        let content = Array("all layers".utf8)
+        let file = workspace.path.appending("merged")
+        try AtomicFile.write(content, to: file)
+        let record = MergedRecord(
+            keys: keys,
+            sha256: .sha256(of: content),
+            size: UInt64(content.count),
+            entries: 3,
+            minimumGuestKernel: "5.4",
+            writer: "test",
+            options: "none"
+        )
+        for key in Set(keys) { _ = try await store.blob(key, leasedBy: workspace) }
+        _ = try await store.commitMergedDisk(record, file: file, in: workspace)
+        await workspace.close()
     }
 
     /// The VMs as a process that just started has them.
@@ -107,7 +129,17 @@ final class TestHost: Sendable {
     @discardableResult
     func pass(_ vms: VMs, at seconds: Int64 = 0) async throws -> [VMOutcome] {
         let world = try await vms.observe(now: Self.time(seconds))
-        return await vms.apply(VMs.plan(world))
+        let outcomes = await vms.apply(VMs.plan(world))
+        try checkConfigs()
+        return outcomes
+    }
+
+    /// Every config that lies there is one that boots.
+    private func checkConfigs() throws {
+        for name in try Directory.names(in: settings.vms).map(\.string) where VMName.isValid(name) {
+            guard let bytes = try AtomicFile.read(settings.folder(of: name).config) else { continue }
+            #expect(HypervisorCheck.problems(bytes) == [], "\(name)")
+        }
     }
 
     static func time(_ seconds: Int64) -> StoreTime { StoreTime(nanoseconds: seconds * 1_000_000_000) }
@@ -130,7 +162,7 @@ final class TestHost: Sendable {
         return try FileStatus.of(path) == nil ? [] : Directory.names(in: path).map(\.string).sorted()
     }
 
-    /// A lock on a VM's disk as a hypervisor holds it, until the value goes.
+    /// A lock on a VM's disk as a hypervisor holds it, until it is unlocked.
     func hypervisor(on name: String) throws -> File {
         let file = try File(settings.folder(of: name).writableDisk, .readWrite)
         guard try file.tryLock() else { throw VMError.inUse("the disk is locked already") }
