@@ -45,7 +45,12 @@ struct RequestsFolderTests {
         try folder.write(Array(repeating: UInt8(ascii: "#"), count: 1 << 20), to: "fits.yaml")
         try folder.write(Array(repeating: UInt8(ascii: "#"), count: (1 << 20) + 1), to: "big.yaml")
         var requests = requests()
-        let files = try requests.look(now: 0).files
+        var files = try requests.look(now: 0).files
+        // A child that another test is starting may hold a file that was just written for a moment.
+        for second: Int64 in 1...200 where files.contains(where: { $0.content == .settling }) {
+            try await Task.sleep(for: .milliseconds(20))
+            files = try requests.look(now: second * 3_000_000_000).files
+        }
         #expect(files.count == 5)
         for file in files {
             guard case .problem(let problem) = file.content else {
