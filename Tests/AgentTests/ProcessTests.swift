@@ -92,6 +92,7 @@ struct ProcessTests {
         #expect(finding("fsck.erofs")?.message.hasSuffix("(store.check asks for it)") == true)
         #expect(finding("inbox")?.message == "\(inbox) is writable by everyone: chmod o-w \(inbox)")
         #expect(finding("boot profile old")?.verdict == .bad)
+        #expect(finding("boot profile old")?.message.contains("the kernel: ") == true)
         #expect(finding("requests")?.verdict == .good)
         #expect(try FileStatus.of(folder.appending("requests")) == nil)
     }

@@ -7,67 +7,6 @@ import Testing
 /// Real images, a real agent, a real kernel: what a rendered config leads to is asked of the guest itself.
 @Suite("A rendered config boots", .serialized)
 struct BootTests {
-    /// Imports an image, asks for a VM of it, and runs the agent until its config is there.
-    private func machine(
-        _ image: UmociImage,
-        request members: String = "",
-        arguments: String = ""
-    ) async throws -> Machine {
-        let installation = try Installation(settings: try await GenericInitramfs.shared().settings)
-        let imported = try await installation.slipway(
-            "image",
-            "import",
-            "app",
-            try await image.archive().string
-        )
-        try #require(imported.status == 0, "\(imported.errors)")
-        let request = """
-            { "image": "localhost/app", "memory": "256MiB", "disk": { "size": "64MiB" }\(members),
-              "kernel": { "args": "quiet mitigations=off \(arguments)" } }
-            """
-        try installation.drop(Array(request.utf8), into: "requests/app.json")
-        let agent = try await installation.slipway("agent", "--once")
-        try #require(agent.status == 0, "\(agent.errors)")
-        return try Machine("app", of: installation)
-    }
-
-    /// Layers that delete, replace, empty, hide behind a file, and bring folders that only a lower layer describes.
-    private func stack() throws -> [[UInt8]] {
-        var base = try GuestTree.base()
-        base.addDirectory("etc/conf.d", mode: 0o2750)
-        base.addFile("etc/conf.d/a", "a")
-        base.addFile("etc/deleted", "to be deleted")
-        base.addFile("etc/replaced", "old", mode: 0o600)
-        base.addDirectory("usr/share/doc", mode: 0o711)
-        base.addFile("usr/share/doc/copyright", "to be hidden")
-        base.addDirectory("usr/share/doc/deep")
-        base.addFile("usr/share/doc/deep/x", "to be hidden as well")
-        base.addDirectory("usr/share/gone")
-        base.addFile("usr/share/gone/x", "to be deleted with its folder")
-        base.add(
-            "usr/share/big",
-            mode: 0o444,
-            uid: 1000,
-            gid: 1001,
-            content: (0..<300_000).map { UInt8($0 & 0x3F) }
-        )
-        base.addHardLink("usr/share/same", to: "usr/share/big")
-        base.addDirectory("usr/share/becomes-file")
-        base.addFile("usr/share/becomes-file/x", "x")
-        var top = TarBuilder()
-        top.addFile("etc/.wh.deleted", "")
-        top.add("etc/replaced", mode: 0o4755, uid: 101, gid: 102, content: Array("new".utf8))
-        // Folders that this layer has no entries for keep what they are below.
-        top.addFile("etc/conf.d/b", "b")
-        top.addDirectory("usr/share/doc")
-        top.addFile("usr/share/doc/.wh..wh..opq", "")
-        top.addFile("usr/share/doc/README", "new")
-        top.addFile("usr/share/.wh.gone", "")
-        top.addFile("usr/share/becomes-file", "now a file")
-        top.addSymbolicLink("usr/share/link", to: "../../etc/replaced")
-        return [base.finish(), top.finish()]
-    }
-
     @Test(
         "and runs the image's entrypoint as its user, in its folder, with its environment; the exit code is told"
     )
@@ -112,10 +51,10 @@ struct BootTests {
             cat /etc/conf.d/own 2> /dev/null; echo mine > /etc/conf.d/own; busybox rm -f /etc/replaced
             """
         let image = try await UmociImage(
-            try stack(),
+            try GuestTree.stack(),
             config: ["--config.cmd=sh", "--config.cmd=-c", "--config.cmd=\(script)"]
         )
-        let machine = try await machine(image)
+        let machine = try await Machine.asked(for: image)
         let first = try await machine.boot()
         #expect(try await GuestTree.differences(of: first, from: image.unpacked()) == [])
         #expect(first.contains("\n1\n"), "\(first)")
@@ -140,7 +79,7 @@ struct BootTests {
             layers.append(layer.finish())
         }
         let image = try await UmociImage(layers, config: ["--config.cmd=list-tree"])
-        let machine = try await machine(image)
+        let machine = try await Machine.asked(for: image)
         let disks = try machine.installation.document("vms/app/config.json")?["disks"] as? [Any]
         #expect(disks?.count == 42)
         let console = try await machine.boot()
@@ -157,13 +96,26 @@ struct BootTests {
                 "--config.stopsignal=SIGQUIT",
             ]
         )
-        let machine = try await machine(image)
+        let machine = try await Machine.asked(for: image)
         let console = try await machine.boot { machine in
             try await eventually("the guest to be up") { try machine.console().contains("is up") }
             try await machine.pressPowerButton()
         }
         #expect(console.contains("asked to quit"), "\(console)")
         #expect(console.contains("slipway: the command ended with exit code 3"))
+    }
+
+    @Test("an interface without an address asks for one where ip=dhcp says so")
+    func dhcp() async throws {
+        let image = try await UmociImage(
+            [try GuestTree.base().finish()],
+            config: [
+                "--config.cmd=sh", "--config.cmd=-c", "--config.cmd=ip -4 -o address show eth0; ip route",
+            ]
+        )
+        let machine = try await Machine.asked(for: image, request: #", "nets": [{}]"#, arguments: "ip=dhcp")
+        // QEMU's own network gives the first guest this one.
+        #expect(try await machine.boot().contains("inet 10.0.2.15/24"))
     }
 
     @Test(
@@ -180,7 +132,7 @@ struct BootTests {
             [tar.finish()],
             config: ["--config.cmd=sh", "--config.env=ENV=/etc/shellrc"]
         )
-        let machine = try await machine(image)
+        let machine = try await Machine.asked(for: image)
         #expect(try await machine.boot().contains(expected))
     }
 
@@ -190,7 +142,7 @@ struct BootTests {
             [try GuestTree.base().finish()],
             config: ["--config.cmd=/no/such/program", "--config.user=nobody-knows"]
         )
-        let machine = try await machine(image)
+        let machine = try await Machine.asked(for: image)
         let console = try await machine.boot()
         #expect(console.contains("slipway: the image has no user 'nobody-knows' in /etc/passwd"))
         #expect(console.contains("slipway: the command ended with exit code 126"))

@@ -39,6 +39,43 @@ enum GuestTree {
         return tar
     }
 
+    /// Layers that delete, replace, empty, hide behind a file, and bring folders that only a lower layer describes.
+    static func stack() throws -> [[UInt8]] {
+        var base = try self.base()
+        base.addDirectory("etc/conf.d", mode: 0o2750)
+        base.addFile("etc/conf.d/a", "a")
+        base.addFile("etc/deleted", "to be deleted")
+        base.addFile("etc/replaced", "old", mode: 0o600)
+        base.addDirectory("usr/share/doc", mode: 0o711)
+        base.addFile("usr/share/doc/copyright", "to be hidden")
+        base.addDirectory("usr/share/doc/deep")
+        base.addFile("usr/share/doc/deep/x", "to be hidden as well")
+        base.addDirectory("usr/share/gone")
+        base.addFile("usr/share/gone/x", "to be deleted with its folder")
+        base.add(
+            "usr/share/big",
+            mode: 0o444,
+            uid: 1000,
+            gid: 1001,
+            content: (0..<300_000).map { UInt8($0 & 0x3F) }
+        )
+        base.addHardLink("usr/share/same", to: "usr/share/big")
+        base.addDirectory("usr/share/becomes-file")
+        base.addFile("usr/share/becomes-file/x", "x")
+        var top = TarBuilder()
+        top.addFile("etc/.wh.deleted", "")
+        top.add("etc/replaced", mode: 0o4755, uid: 101, gid: 102, content: Array("new".utf8))
+        // Folders that this layer has no entries for keep what they are below.
+        top.addFile("etc/conf.d/b", "b")
+        top.addDirectory("usr/share/doc")
+        top.addFile("usr/share/doc/.wh..wh..opq", "")
+        top.addFile("usr/share/doc/README", "new")
+        top.addFile("usr/share/.wh.gone", "")
+        top.addFile("usr/share/becomes-file", "now a file")
+        top.addSymbolicLink("usr/share/link", to: "../../etc/replaced")
+        return [base.finish(), top.finish()]
+    }
+
     /// The tree that a guest listed on its console.
     static func listed(on console: String) throws -> [String] {
         let lines = console.split(separator: "\n").map(String.init)

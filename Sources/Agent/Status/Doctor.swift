@@ -240,11 +240,13 @@ public struct Doctor: Sendable {
 
     private func bootProfiles() -> [Examination] {
         settings.boot.profiles.sorted { $0.key < $1.key }.map { name, profile in
-            for file in [profile.kernel, profile.initramfs] where access(file.string, R_OK) != 0 {
+            let boot = BootConfig(kernelPath: profile.kernel, initrdPath: profile.initramfs)
+            let findings = boot.findings()
+            if !findings.isEmpty {
                 return Examination(
                     subject: "boot profile \(name)",
                     verdict: .bad,
-                    message: "\(file) cannot be read"
+                    message: findings.map(\.message).joined(separator: "; ")
                 )
             }
             return Examination(

@@ -33,7 +33,7 @@ struct BootLint {
     func findings() throws -> [BootFinding] {
         var findings: [BootFinding] = []
         var features: KernelFeatures?
-        if let kernel = kernel(&findings), isOwn {
+        if let kernel = boot.loadedKernel(for: architecture, &findings), isOwn {
             features = try self.features(of: kernel.release)
         }
         try checkInitramfs(features, &findings)
@@ -52,59 +52,19 @@ struct BootLint {
         return findings
     }
 
-    private func kernel(_ findings: inout [BootFinding]) -> KernelFile? {
-        do {
-            let kernel = try KernelFile(
-                try FileBytes(try File(boot.kernelPath, .readOnly, options: .nonBlocking))
-            )
-            if kernel.architecture != architecture {
-                findings.append(
-                    BootFinding(
-                        .error,
-                        .kernelArchitecture,
-                        "the kernel \(boot.kernelPath) is for \(kernel.architecture), and this host is "
-                            + architecture
-                    )
-                )
-            }
-            return kernel
-        } catch let error as KernelFile.Unloadable {
-            findings.append(
-                BootFinding(.error, .kernelFormat, "the kernel \(boot.kernelPath) \(error.message)")
-            )
-        } catch {
-            findings.append(BootFinding(.error, .bootFileUnreadable, "the kernel: \(error)"))
-        }
-        return nil
-    }
-
     private func checkInitramfs(_ features: KernelFeatures?, _ findings: inout [BootFinding]) throws {
-        let path = boot.initrdPath
-        do {
-            let file = try File(path, .readOnly, options: .nonBlocking)
-            guard let initramfs = try InitramfsFile(FileBytes(file)) else {
-                return findings.append(
-                    BootFinding(
-                        .error,
-                        .initramfsFormat,
-                        "\(path) is no initramfs: no whole cpio archive, and packed with nothing that a kernel unpacks"
-                    )
+        guard let (file, initramfs) = boot.openInitramfs(&findings) else { return }
+        if let option = initramfs.packing.kernelOption, features?.lacks(option) == true {
+            findings.append(
+                BootFinding(
+                    .error,
+                    .initramfsFormat,
+                    "the initramfs \(file.path) is packed with \(initramfs.packing.rawValue), which its kernel does "
+                        + "not unpack (\(option))"
                 )
-            }
-            if let option = initramfs.packing.kernelOption, features?.lacks(option) == true {
-                findings.append(
-                    BootFinding(
-                        .error,
-                        .initramfsFormat,
-                        "the initramfs \(path) is packed with \(initramfs.packing.rawValue), which its kernel does "
-                            + "not unpack (\(option))"
-                    )
-                )
-            }
-            if isOwn { try checkContent(of: file, initramfs, features, &findings) }
-        } catch let error as FileError {
-            findings.append(BootFinding(.error, .bootFileUnreadable, "the initramfs: \(error)"))
+            )
         }
+        if isOwn { try checkContent(of: file, initramfs, features, &findings) }
     }
 
     /// What an initramfs of the image's own has to bring.
