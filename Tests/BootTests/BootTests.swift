@@ -22,8 +22,8 @@ struct BootTests {
                 "--config.env=TEXT=a 'b' $c", "--config.workingdir=/srv/made/here", "--config.user=web",
             ]
         )
-        let machine = try await machine(
-            image,
+        let machine = try await Machine.asked(
+            for: image,
             request: """
                 , "hostname": "web-1", "dns": ["10.9.0.53"],
                 "nets": [{ "mac": "52:54:00:12:34:56", "ip": "10.9.0.2/24", "gateway": "10.9.0.1" }]
