@@ -193,7 +193,9 @@ extension VMs {
             var folder = looker
             let now = MonotonicTime.now()
             folder.noteComplete(fileName, now: now)
-            return (folder, folder.look(only: fileName, now: now))
+            // Two statements: the look changes the folder that is returned.
+            let found = folder.look(only: fileName, now: now)
+            return (folder, found)
         }
         folder = next
         guard let file = found, let request = file.request else { return nil }
