@@ -77,17 +77,9 @@ extension Store {
         progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
     ) async throws -> [BlobProblem] {
         let records = try await index.read { db in try BlobRow.fetchAll(db) }
-        let total = records.reduce(0) { $0 + $1.size }
-        var done: UInt64 = 0
-        var problems: [BlobProblem] = []
-        for record in records {
-            let before = done
-            let problem = try await check(record, examinations) { progress(before + $0, total) }
-            if let problem { problems.append(problem) }
-            done += record.size
-            progress(done, total)
+        return try await verify(records, size: \.size, progress) { record, progress in
+            try await check(record, examinations, progress: progress)
         }
-        return problems
     }
 
     /// Removes the files of a blob that ``verifyBlobs(examinations:progress:)`` found damaged, and nothing of a sound one. Its row
@@ -153,17 +145,9 @@ extension Store {
         progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
     ) async throws -> [MergedProblem] {
         let records = try await index.read { db in try MergedRow.fetchAll(db) }
-        let total = records.reduce(0) { $0 + $1.size }
-        var done: UInt64 = 0
-        var problems: [MergedProblem] = []
-        for record in records {
-            let before = done
-            let problem = try await check(record, examinations) { progress(before + $0, total) }
-            if let problem { problems.append(problem) }
-            done += record.size
-            progress(done, total)
+        return try await verify(records, size: \.size, progress) { record, progress in
+            try await check(record, examinations, progress: progress)
         }
-        return problems
     }
 
     /// Removes a merged disk that ``verifyMergedDisks(examinations:progress:)`` found damaged, and nothing of a sound
@@ -210,6 +194,27 @@ extension Store {
                 vms: try MergedRow.vms(db, record.id)
             )
         }
+    }
+
+    /// Checks one record after the other, and says how far it is in all of them.
+    private func verify<Record, Problem>(
+        _ records: [Record],
+        size: KeyPath<Record, UInt64>,
+        _ progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void,
+        check: (Record, _ progress: @escaping @Sendable (UInt64) -> Void) async throws -> Problem?
+    ) async throws -> [Problem] {
+        let total = records.reduce(0) { $0 + $1[keyPath: size] }
+        var done: UInt64 = 0
+        var problems: [Problem] = []
+        for record in records {
+            let before = done
+            if let problem = try await check(record, { progress(before + $0, total) }) {
+                problems.append(problem)
+            }
+            done += record[keyPath: size]
+            progress(done, total)
+        }
+        return problems
     }
 
     /// What is wrong with a file: by its record, then by further looks.
