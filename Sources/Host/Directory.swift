@@ -10,7 +10,18 @@ public enum Directory {
             throw FileError("list", path, Errno(rawValue: Glibc.errno))
         }
         defer { closedir(stream) }
-        var names: [FilePath.Component] = []
+        // `.` and `..` are components of a kind of their own.
+        return try names(in: stream, of: path) { FilePath(platformString: $0).lastComponent }
+            .filter { $0.kind == .regular }
+    }
+
+    /// What `parse` makes of each name in a folder's stream, from where it stands; what it makes nothing of is left out.
+    static func names<Name>(
+        in stream: OpaquePointer,
+        of path: FilePath,
+        _ parse: (UnsafePointer<CChar>) -> Name?
+    ) throws(FileError) -> [Name] {
+        var names: [Name] = []
         while true {
             Glibc.errno = 0
             guard let entry = readdir(stream) else {
@@ -18,10 +29,9 @@ public enum Directory {
                 return names
             }
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath(platformString: $0) }
+                $0.withMemoryRebound(to: CChar.self, capacity: 256, parse)
             }
-            // `.` and `..` are components of a kind of their own.
-            if let component = name.lastComponent, component.kind == .regular { names.append(component) }
+            if let name { names.append(name) }
         }
     }
 

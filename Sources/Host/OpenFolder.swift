@@ -25,18 +25,8 @@ public final class OpenFolder: Sendable {
             throw FileError("list", path, Errno(rawValue: Glibc.errno))
         }
         defer { closedir(stream) }
-        var names: [String] = []
-        while true {
-            Glibc.errno = 0
-            guard let entry = readdir(stream) else {
-                if Glibc.errno != 0 { throw FileError("list", path, Errno(rawValue: Glibc.errno)) }
-                return names
-            }
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(validatingCString: $0) }
-            }
-            if let name, name != ".", name != ".." { names.append(name) }
-        }
+        return try Directory.names(in: stream, of: path) { String(validatingCString: $0) }
+            .filter { $0 != "." && $0 != ".." }
     }
 
     /// The status of what lies at a path below the folder, not following a symbolic link at its end; nil when there is
