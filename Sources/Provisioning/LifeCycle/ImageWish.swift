@@ -1,4 +1,5 @@
 public import OCI
+import Store
 
 /// An image that requests name by its registry, so that it may be pulled for them.
 public struct ImageWish: Sendable, Hashable {
