@@ -68,7 +68,7 @@ struct ImageCheckTests {
 
     /// A tree with something of every kind to damage.
     private static func model() -> Model {
-        var generator = SeededGenerator(seed: 9)
+        var generator = SeededRandom(9)
         var model = Model()
         let label = [ExtendedAttribute("user.label", [1, 2, 3])]
         let labelled = Attributes(permissions: 0o644, modified: Model.time, xattrs: label)

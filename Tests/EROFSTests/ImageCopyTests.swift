@@ -32,7 +32,7 @@ struct ImageCopyTests {
     @Test("a copy with the options of an image that has nothing replaced is that image, byte for byte")
     func same() throws {
         var model = Model()
-        var generator = SeededGenerator(seed: 3)
+        var generator = SeededRandom(3)
         // Not in the order of their names: that of the inodes has to be kept.
         model.add("z", text: "first")
         model.add("a", .directory)

@@ -26,7 +26,7 @@ struct ReaderTests {
     )
     func mutated(seed: UInt64) throws {
         var model = Model()
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed)
         let label = [ExtendedAttribute("user.a", [1, 2, 3])]
         model.add("dir", .directory, Attributes(permissions: 0o755, xattrs: label))
         model.add(

@@ -118,7 +118,7 @@ struct TakingTests {
 
     @Test("leaves out of the packed files what nobody needs", arguments: Array<UInt64>(1...8))
     func packed(seed: UInt64) async throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed)
         var models: [Model] = []
         for _ in 0..<4 {
             var model = Model()
@@ -148,7 +148,7 @@ struct TakingTests {
 
     @Test("files beyond 4 GiB go over piece by piece, both ends with them")
     func large() async throws {
-        var generator = SeededGenerator(seed: 5)
+        var generator = SeededRandom(5)
         let prose = generator.prose(3_000_000)
         var model = Model()
         let hole: UInt64 = 4 << 30

@@ -27,7 +27,7 @@ struct WriterTests {
 
     @Test("a file that is there many times is stored once where files are packed")
     func identical() throws {
-        var generator = SeededGenerator(seed: 8)
+        var generator = SeededRandom(8)
         let noise = generator.noise(40_000)
         var model = Model()
         for index in 0..<200 { model.add("\(index)", .file([.bytes(noise)])) }
@@ -40,7 +40,7 @@ struct WriterTests {
 
     @Test("a file of several segments stays in one piece among packed ones", arguments: [1, 2, 3])
     func segments(jobs: Int) async throws {
-        var generator = SeededGenerator(seed: 9)
+        var generator = SeededRandom(9)
         var model = Model()
         for round in 0..<4 {
             model.add("large-\(round)", .file([.bytes(generator.prose((2 << 20) * (round + 1) + 1_000_000))]))
@@ -121,7 +121,7 @@ struct WriterTests {
 
     @Test("data that does not shrink is stored as it is, and zeros shrink to nearly nothing")
     func falls_back() throws {
-        var generator = SeededGenerator(seed: 5)
+        var generator = SeededRandom(5)
         var model = Model()
         model.add("noise", .file([.bytes(generator.noise(3_000_000))]))
         model.add("zeros", .file([.bytes([UInt8](repeating: 0, count: 8 << 20))]))
@@ -134,7 +134,7 @@ struct WriterTests {
 
     @Test("a replaced file's data is counted as dead, whenever it goes")
     func dead() throws {
-        var generator = SeededGenerator(seed: 6)
+        var generator = SeededRandom(6)
         let noise = generator.noise(1_000_000)
         let image = try Image { writer in
             for round in 0..<2 {
@@ -249,7 +249,7 @@ struct WriterTests {
         defer { #expect(shim_umount(folder.path.string, Int32(MNT_DETACH)) == 0) }
         let file = try File(folder.appending("image"), .readWrite, options: .create)
         let writer = try ImageWriter(file: file, options: WriterOptions(jobs: jobs))
-        var generator = SeededGenerator(seed: 1)
+        var generator = SeededRandom(1)
         let noise = generator.noise(1 << 20)
         try writer.beginFile(
             named: [65],

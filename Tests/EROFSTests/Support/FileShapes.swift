@@ -1,9 +1,10 @@
 import EROFS
+import TestSupport
 
 extension NastyTrees {
     /// Files of every size around the edges of blocks, clusters and segments, with every kind of content.
     static func shapes() -> Model {
-        var generator = SeededGenerator(seed: 2)
+        var generator = SeededRandom(2)
         var model = Model()
         for edge in [0, 4096, 8192, 16384, 65536, 131_072, 1 << 20] {
             for size in [edge - 1, edge, edge + 1] where size >= 0 {
@@ -24,7 +25,7 @@ extension NastyTrees {
         return model
     }
 
-    private static func contents(_ size: Int, _ generator: inout SeededGenerator) -> [(String, [Piece])] {
+    private static func contents(_ size: Int, _ generator: inout SeededRandom) -> [(String, [Piece])] {
         guard size > 0 else { return [("empty", [])] }
         let noise = generator.noise(size)
         let prose = generator.prose(size)

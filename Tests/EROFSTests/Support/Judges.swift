@@ -152,7 +152,7 @@ func expectExtraction(of image: Image, like mount: FilePath, exceptFor prefixes:
 /// Reads files here and there, each the first time anybody does, through the kernel and through our reader.
 func expectRandomReads(_ image: Image, at mount: FilePath, hold model: Model) throws {
     let reader = try image.reader()
-    var generator = SeededGenerator(seed: 11)
+    var generator = SeededRandom(11)
     for (path, want) in model.expected().sorted(by: { text($0.key) < text($1.key) }) where want.size > 0 {
         let content = want.pieces.flatMap { piece in
             switch piece {

@@ -1,4 +1,5 @@
 import EROFS
+import TestSupport
 
 /// Trees that look for the edges of the format.
 enum NastyTrees {
@@ -53,7 +54,7 @@ enum NastyTrees {
     }
 
     private static func addSizes(_ model: inout Model) {
-        var generator = SeededGenerator(seed: 42)
+        var generator = SeededRandom(42)
         model.add("sizes", .directory)
         let edges =
             [
@@ -164,7 +165,7 @@ enum NastyTrees {
     }
 
     static func random(seed: UInt64) -> Model {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededRandom(seed)
         var model = Model()
         var folders: [[[UInt8]]] = [[]]
         var files: [[[UInt8]]] = []

@@ -66,22 +66,9 @@ struct StormTests {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same course for the same seed.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
-
 /// What happens to the folder, step by step.
 private struct Weather {
-    private var generator: SplitMix
+    private var generator: SeededRandom
     private let inbox: FilePath
     private let aside: FilePath
     private let contents: [[UInt8]]
@@ -91,7 +78,7 @@ private struct Weather {
     private static let folders = (0..<3).map { "f\($0).image" }
 
     init(_ installation: Installation, seed: UInt64) throws {
-        generator = SplitMix(state: seed)
+        generator = SeededRandom(seed)
         inbox = installation.root.appending("inbox")
         aside = installation.root.appending("aside")
         try Directory.create(aside)

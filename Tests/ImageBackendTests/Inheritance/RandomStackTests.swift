@@ -23,10 +23,10 @@ struct RandomStackTests {
 
 /// Makes small stacks of layers in which everything happens to a few names.
 struct StackGenerator {
-    private var state: UInt64
+    private var random: SeededRandom
     private static let names = ["a", "b", "c", "lib"]
 
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
+    init(seed: UInt64) { random = SeededRandom(seed &* 0x9E37_79B9_7F4A_7C15 | 1) }
 
     /// Layers, bottom first.
     mutating func layers() -> [[UInt8]] {
@@ -82,12 +82,5 @@ struct StackGenerator {
         return prefix + path()
     }
 
-    /// SplitMix64, below a bound.
-    private mutating func next(_ bound: UInt64) -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return (value ^ (value >> 31)) % bound
-    }
+    private mutating func next(_ bound: UInt64) -> UInt64 { random.next() % bound }
 }

@@ -1,4 +1,5 @@
 import Documents
+import TestSupport
 
 /// Requests by chance, always the same for a seed: each member has a good value mostly, a bad one now and then.
 struct RequestSamples {
@@ -10,9 +11,9 @@ struct RequestSamples {
         "expected an IPv4 address", "quotation mark",
     ]
 
-    private var generator: SplitMix
+    private var generator: SeededRandom
 
-    init(seed: UInt64) { generator = SplitMix(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1) }
+    init(seed: UInt64) { generator = SeededRandom(seed &* 0x9E37_79B9_7F4A_7C15 &+ 1) }
 
     mutating func next() -> JSONValue {
         var request: JSONValue = [
@@ -126,18 +127,5 @@ struct RequestSamples {
         }
         if chance(30) { object["unheardOf"] = 1 }
         return object
-    }
-}
-
-/// Vigna's SplitMix64: small, and the same everywhere.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }
