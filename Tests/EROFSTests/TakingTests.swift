@@ -253,10 +253,14 @@ private struct Taking {
             modified: inode.modified,
             xattrs: try reader.xattrs(of: inode)
         )
-        switch inode.kind {
-        case .directory: try writer.addDirectory(named: name, in: folder, attributes: attributes)
-        case .regular:
-            nodes[inode.nid] = try writer.addFile(
+        let node = try writer.add(
+            named: name,
+            in: folder,
+            like: inode,
+            of: reader,
+            attributes: attributes
+        ) { () throws(EROFSError) in
+            try writer.addFile(
                 named: name,
                 in: folder,
                 takenFrom: inode,
@@ -264,24 +268,7 @@ private struct Taking {
                 packed: places,
                 attributes: attributes
             )
-        case .symbolicLink:
-            nodes[inode.nid] = try writer.addSymbolicLink(
-                named: name,
-                in: folder,
-                target: reader.target(of: inode)[...],
-                attributes: attributes
-            )
-        case .characterDevice, .blockDevice:
-            nodes[inode.nid] = try writer.addDevice(
-                named: name,
-                in: folder,
-                kind: inode.kind,
-                major: inode.device.major,
-                minor: inode.device.minor,
-                attributes: attributes
-            )
-        case .fifo: nodes[inode.nid] = try writer.addFIFO(named: name, in: folder, attributes: attributes)
-        case .socket: nodes[inode.nid] = try writer.addSocket(named: name, in: folder, attributes: attributes)
         }
+        if inode.kind != .directory { nodes[inode.nid] = node }
     }
 }

@@ -10,8 +10,6 @@ public struct ImageCopy {
         var node: ImageWriter.Node?
     }
 
-    private static let blockOfZeros = 1 << 20
-
     private let image: ImageReader
     private let writer: ImageWriter
     private var items: [Item] = []
@@ -78,44 +76,22 @@ public struct ImageCopy {
         }
         let inode = try image.inode(item.nid)
         let attributes = try attributes(of: inode)
-        let node: ImageWriter.Node
-        switch inode.kind {
-        case .directory: node = try writer.addDirectory(named: item.name, in: folder, attributes: attributes)
-        case .symbolicLink:
-            let target = try image.target(of: inode)
-            node = try writer.addSymbolicLink(
-                named: item.name,
-                in: folder,
-                target: target,
-                attributes: attributes
-            )
-        case .characterDevice, .blockDevice:
-            let (major, minor) = inode.device
-            node = try writer.addDevice(
-                named: item.name,
-                in: folder,
-                kind: inode.kind,
-                major: major,
-                minor: minor,
-                attributes: attributes
-            )
-        case .fifo: node = try writer.addFIFO(named: item.name, in: folder, attributes: attributes)
-        case .socket: node = try writer.addSocket(named: item.name, in: folder, attributes: attributes)
-        case .regular:
-            node = try writer.beginFile(
+        let node = try writer.add(
+            named: item.name[...],
+            in: folder,
+            like: inode,
+            of: image,
+            attributes: attributes
+        ) { () throws(EROFSError) in
+            let node = try writer.beginFile(
                 named: item.name,
                 in: folder,
                 size: inode.size,
                 attributes: attributes
             )
-            try image.forEachChunk(of: inode) { (bytes) throws(EROFSError) in
-                if bytes.count == Self.blockOfZeros, bytes.allSatisfy({ $0 == 0 }) {
-                    try writer.writeHole(UInt64(bytes.count))
-                } else {
-                    try writer.write(bytes)
-                }
-            }
+            try writer.writeBytes(of: inode, image)
             try writer.endFile()
+            return node
         }
         if inode.kind != .directory, inode.links > 1 { nodes[item.nid] = node }
         return node

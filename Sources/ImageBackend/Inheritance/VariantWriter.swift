@@ -237,26 +237,23 @@ struct VariantWriter {
         let inode = original.place.inode
         let image = below.layers[original.place.layer].image
         let attributes = original.attributes
-        switch inode.kind {
-        case .regular:
-            try writer.beginFile(named: name, in: folder, size: inode.size, attributes: attributes)
-            try image.forEachChunk(of: inode) { (bytes) throws(EROFSError) in try writer.write(bytes) }
-            try writer.endFile()
-        case .symbolicLink:
-            let target = try image.target(of: inode)
-            try writer.addSymbolicLink(named: name, in: folder, target: target, attributes: attributes)
-        case .characterDevice, .blockDevice:
-            try writer.addDevice(
+        guard inode.kind != .directory else { throw ImageError.inTheWay(path, of: path) }
+        try writer.add(
+            named: name,
+            in: folder,
+            like: inode,
+            of: image,
+            attributes: attributes
+        ) { () throws(EROFSError) in
+            let node = try writer.beginFile(
                 named: name,
                 in: folder,
-                kind: inode.kind,
-                major: inode.device.major,
-                minor: inode.device.minor,
+                size: inode.size,
                 attributes: attributes
             )
-        case .fifo: try writer.addFIFO(named: name, in: folder, attributes: attributes)
-        case .socket: try writer.addSocket(named: name, in: folder, attributes: attributes)
-        case .directory: throw ImageError.inTheWay(path, of: path)
+            try image.forEachChunk(of: inode) { (bytes) throws(EROFSError) in try writer.write(bytes) }
+            try writer.endFile()
+            return node
         }
     }
 }

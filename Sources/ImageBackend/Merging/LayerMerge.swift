@@ -167,31 +167,14 @@ public struct LayerMerge {
         let image = view.layers[Int(item.layer)].image
         let inode = try image.inode(item.nid)
         let attributes = try image.ownAttributes(of: inode)
-        let node: ImageWriter.Node
-        switch inode.kind {
-        case .directory: node = try writer.addDirectory(named: name, in: folder, attributes: attributes)
-        case .symbolicLink:
-            let target = try image.target(of: inode)
-            node = try writer.addSymbolicLink(
-                named: name,
-                in: folder,
-                target: target[...],
-                attributes: attributes
-            )
-        case .characterDevice, .blockDevice:
-            let (major, minor) = inode.device
-            node = try writer.addDevice(
-                named: name,
-                in: folder,
-                kind: inode.kind,
-                major: major,
-                minor: minor,
-                attributes: attributes
-            )
-        case .fifo: node = try writer.addFIFO(named: name, in: folder, attributes: attributes)
-        case .socket: node = try writer.addSocket(named: name, in: folder, attributes: attributes)
-        case .regular:
-            node = try writer.addFile(
+        let node = try writer.add(
+            named: name,
+            in: folder,
+            like: inode,
+            of: image,
+            attributes: attributes
+        ) { () throws(EROFSError) in
+            try writer.addFile(
                 named: name,
                 in: folder,
                 takenFrom: inode,

@@ -159,17 +159,6 @@ extension ImageWriter {
 
     // MARK: Writing anew
 
-    private func writeBytes(of inode: Inode, _ image: ImageReader) throws(EROFSError) {
-        try image.forEachChunk(of: inode) { (bytes) throws(EROFSError) in
-            // What compresses to nothing costs nothing.
-            if bytes.count == 1 << 20, bytes.allSatisfy({ $0 == 0 }) {
-                try writeHole(UInt64(bytes.count))
-            } else {
-                try write(bytes)
-            }
-        }
-    }
-
     private func writeChunks(of inode: Inode, _ image: ImageReader) throws(EROFSError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }
