@@ -54,23 +54,16 @@ struct InitramfsFile: Equatable {
     private static func endOfArchive(_ file: FileBytes, from start: UInt64) throws(FileError) -> UInt64? {
         var offset = start
         while true {
-            let header = try file.bytes(at: offset, 110)
-            guard header.count == 110, header.starts(with: "07070".utf8), let size = hexadecimal(header, 54),
-                let name = hexadecimal(header, 94)
-            else { return nil }
-            let content = align(offset + 110 + name)
-            let text = try file.bytes(at: offset + 110, 11)
-            offset = align(content + size)
+            guard let header = CPIOHeader(try file.bytes(at: offset, CPIOHeader.size)) else { return nil }
+            let nameStart = offset + UInt64(CPIOHeader.size)
+            let text = try file.bytes(at: nameStart, CPIOHeader.trailer.utf8.count)
+            offset = align(align(nameStart + header.nameSize) + header.contentSize)
             guard offset <= file.size + 3 else { return nil }
-            if text.starts(with: "TRAILER!!!".utf8) { return offset }
+            if text.starts(with: CPIOHeader.trailer.utf8) { return offset }
         }
     }
 
     private static func align(_ offset: UInt64) -> UInt64 { (offset + 3) & ~3 }
-
-    private static func hexadecimal(_ header: [UInt8], _ offset: Int) -> UInt64? {
-        UInt64(String(decoding: header[offset..<offset + 8], as: UTF8.self), radix: 16)
-    }
 
     /// The first byte that is not zero; nil at the file's end.
     private static func endOfZeros(_ file: FileBytes, from start: UInt64) throws(FileError) -> UInt64? {

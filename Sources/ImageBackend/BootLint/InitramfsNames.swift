@@ -9,7 +9,6 @@ struct InitramfsNames {
     struct Damage: Error { var message: String }
 
     private static let largestName: UInt64 = 4096
-    private static let headerSize = 110
 
     private let source: any ByteSource
     private var buffer = [UInt8](repeating: 0, count: 256 << 10)
@@ -55,21 +54,17 @@ struct InitramfsNames {
             position = 0
             var isInside = true
             while isInside {
-                guard let header = try take(Self.headerSize), header.starts(with: "07070".utf8),
-                    let size = Self.number(header, 54), let length = Self.number(header, 94),
-                    (1...Self.largestName).contains(length), let name = try take(Int(length))
+                guard let header = try take(CPIOHeader.size).flatMap(CPIOHeader.init),
+                    (1...Self.largestName).contains(header.nameSize),
+                    let name = try take(Int(header.nameSize))
                 else { throw Damage(message: "it is no whole cpio archive") }
                 let text = String(decoding: name.dropLast(), as: UTF8.self)
                 try skip((4 - position % 4) % 4)
-                try skip(size + (4 - size % 4) % 4)
-                isInside = text != "TRAILER!!!"
+                try skip(header.contentSize + (4 - header.contentSize % 4) % 4)
+                isInside = text != CPIOHeader.trailer
                 if isInside { body(text) }
             }
         }
-    }
-
-    private static func number(_ header: [UInt8], _ offset: Int) -> UInt64? {
-        UInt64(String(decoding: header[offset..<offset + 8], as: UTF8.self), radix: 16)
     }
 
     /// Whether something follows that is not zero.
