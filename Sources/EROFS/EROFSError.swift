@@ -12,6 +12,8 @@ public enum EROFSError: Error, Equatable, Sendable, CustomStringConvertible {
     case notADirectory([UInt8])
     /// An attribute, link target or device number that the format cannot express, in words.
     case unsupported(String)
+    /// More than the caller allows, in words.
+    case limitExceeded(String)
     /// The calls came in an order that makes no image: a write outside a file, a file shorter than announced.
     case misuse(String)
     /// An image that contradicts the format: what was found, and where.
@@ -25,6 +27,7 @@ public enum EROFSError: Error, Equatable, Sendable, CustomStringConvertible {
         case .invalidName(let name, let reason): "the name \(quoted(name)) \(reason)"
         case .notADirectory(let name): "\(quoted(name)) is not a folder"
         case .unsupported(let what): what
+        case .limitExceeded(let what): what
         case .misuse(let what): what
         case .corrupt(let what): "not a sound EROFS image: \(what)"
         }

@@ -48,6 +48,7 @@ extension ImageError {
         case .file(let error): self.init(error)
         case .cancelled: self.init(.cancelled, "stopped while \(operation)", isTransient: true)
         case .invalidName, .notADirectory, .unsupported: self.init(.invalidArchive, "\(operation): \(error)")
+        case .limitExceeded: self.init(.limitExceeded, "\(operation): \(error)")
         case .misuse, .corrupt: self.init(.io, "\(operation): \(error)")
         }
     }

@@ -8,7 +8,7 @@ public struct BlobRecord: Codable, Hashable, Sendable {
     public var sha256: Digest
     /// Size of the EROFS image in bytes.
     public var size: UInt64
-    /// Size of the uncompressed tar in bytes.
+    /// Size of the uncompressed tar in bytes; about that of one that would hold the tree, where the layer came as an image.
     public var tarSize: UInt64
     /// Entries of the layer below its root, whiteouts included; a layer without any gets no disk.
     public var entries: Int

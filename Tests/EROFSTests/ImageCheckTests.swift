@@ -82,6 +82,8 @@ struct ImageCheckTests {
         model.add("link", .symbolicLink(Array("dir/a".utf8)))
         model.add("noise", .file([.bytes(generator.noise(12_000))]))
         model.add("one", .fifo, labelled)
+        let pair = [ExtendedAttribute("user.a", [1]), ExtendedAttribute("user.b", [2])]
+        model.add("pair", .fifo, Attributes(permissions: 0o644, xattrs: pair))
         model.add("prose", .file([.bytes(generator.prose(200_000))]))
         model.add("sparse", .file([.bytes([1]), .hole(4 << 20), .bytes([2])]))
         model.add("three", .fifo, labelled)
@@ -123,6 +125,22 @@ struct ImageCheckTests {
         },
         damage("more blocks than the file has", "the superblock claims") {
             $0.store(UInt32.max, at: Superblock.offset + 36)
+        },
+        damage("settings of LZ4 that are cut off", "the settings of LZ4 have 11 bytes") {
+            $0.store(UInt16(11), at: Superblock.offset + Superblock.size)
+        },
+        damage("more of a superblock than a block holds", "more than its block holds") {
+            $0.bytes[Superblock.offset + 13] = 255
+        },
+        damage("larger blocks of folders", "blocks of folders") { $0.bytes[Superblock.offset + 90] = 1 },
+        damage("prefixes of attributes' names", "prefixes of extended") {
+            $0.bytes[Superblock.offset + 91] = 1
+        },
+        damage("clusters larger than EROFS has them", "announces clusters of 65535 blocks") {
+            $0.store(UInt16.max, at: Superblock.offset + Superblock.size + 4)
+        },
+        damage("smaller clusters than files have", "bytes, the superblock announces 4096") {
+            $0.store(UInt16(1), at: Superblock.offset + Superblock.size + 4)
         },
         damage("a root beyond the image", "lies beyond the image") {
             $0.store(UInt16.max, at: Superblock.offset + 14)
@@ -242,6 +260,10 @@ struct ImageCheckTests {
         damage("more shared attributes than have room", "without room for them") {
             $0.bytes[Int(try $0.inode("one").fixedEnd) + 4] = 200
         },
+        damage("an attribute twice", "has the extended attribute \"user.b\" twice") {
+            let start = Int(try $0.inode("pair").fixedEnd) + Format.xattrHeaderSize
+            $0.bytes[start + Format.xattrEntrySize] = UInt8(ascii: "b")
+        },
         damage("a shared attribute beyond the image", "lie beyond the image") {
             $0.store(UInt32.max, at: Int(try $0.inode("two").fixedEnd) + Format.xattrHeaderSize)
         },
@@ -285,10 +307,36 @@ struct ImageCheckTests {
         func verdict(_ limits: ImageCheck.Limits) throws -> String? {
             try specimen.verdict(ImageCheck(limits: limits))
         }
-        #expect(try verdict(.init(entries: 13))?.contains("more than 13 names") == true)
+        #expect(try verdict(.init(entries: 14))?.contains("more than 14 names") == true)
         #expect(try verdict(.init(depth: 1))?.contains("more than 1 deep") == true)
         #expect(try verdict(.init(expandedBytes: 1000))?.contains("expands to more than 1000 bytes") == true)
-        #expect(try verdict(.init(entries: 14, depth: 2, expandedBytes: 1 << 30)) == nil)
+        #expect(try verdict(.init(pathBytes: 10))?.contains("\"/dir/sub/end\": its path is longer") == true)
+        #expect(try verdict(.init(tarBytes: 1 << 20))?.contains("come to more than 1048576 bytes") == true)
+        let ample = ImageCheck.Limits(
+            entries: 15,
+            depth: 2,
+            pathBytes: 11,
+            expandedBytes: 1 << 30,
+            tarBytes: 8 << 20
+        )
+        #expect(try specimen.verdict(ImageCheck(limits: ample)) == nil)
+    }
+
+    @Test("a tree is counted as a tar would hold it: shared attributes for each inode, links once more")
+    func tarBytes() throws {
+        var model = Model()
+        let xattrs = [ExtendedAttribute("user.label", [UInt8](repeating: 1, count: 60_000))]
+        let labelled = Attributes(permissions: 0o644, xattrs: xattrs)
+        for index in 0..<50 { model.add("\(index)", .file([]), labelled) }
+        let image = try Image(model)
+        #expect(image.summary.size < 300_000)
+        let report = try ImageCheck().check(File(image.path, .readOnly))
+        #expect((50 * 61_000...50 * 62_000).contains(report.tarBytes))
+        for index in 0..<50 { model.add("link-\(index)", .link([Array("0".utf8)])) }
+        let again = try Image(model)
+        let linked = try ImageCheck().check(File(again.path, .readOnly))
+        #expect((100 * 61_000...100 * 62_000).contains(linked.tarBytes))
+        #expect(linked.inodes == report.inodes)
     }
 
     @Test("a check stops when it is asked to")

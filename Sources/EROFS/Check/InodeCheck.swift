@@ -23,6 +23,9 @@ struct InodeCheck: ~Copyable {
         guard image.superblock.epoch.nanoseconds < 1_000_000_000 else {
             throw .corrupt("the superblock's time has \(image.superblock.epoch.nanoseconds) nanoseconds")
         }
+        guard Int(image.superblock.clusterBlocks) <= ClusterIndexReader.maximumBlocks else {
+            throw .corrupt("the superblock announces clusters of \(image.superblock.clusterBlocks) blocks")
+        }
         _ = slots.insert(Self.slots(UInt64(Superblock.offset), UInt64(image.superblock.end)))
     }
 
@@ -31,11 +34,12 @@ struct InodeCheck: ~Copyable {
         guard image.superblock.packedNID != 0 else { return }
         let inode = try image.inode(image.superblock.packedNID)
         _ = try PackedInode(image)
-        try check(inode)
+        _ = try check(inode)
         packedSize = inode.size
     }
 
-    mutating func check(_ inode: Inode) throws(EROFSError) {
+    /// Checks an inode, and returns how many bytes its extended attributes have.
+    mutating func check(_ inode: Inode) throws(EROFSError) -> Int {
         guard starts.insert(inode.offset / UInt64(Format.slotSize)) else {
             throw .corrupt(
                 inode.kind == .directory
@@ -46,12 +50,13 @@ struct InodeCheck: ~Copyable {
         guard inode.modified.nanoseconds < 1_000_000_000 else {
             throw .corrupt("inode \(inode.nid) has a time with \(inode.modified.nanoseconds) nanoseconds")
         }
-        try xattrs.check(inode)
+        let attributeBytes = try xattrs.check(inode)
         switch inode.kind {
         case .regular, .directory, .symbolicLink: try checkData(inode)
         case .characterDevice, .blockDevice, .fifo, .socket: try claim(inode, to: inode.bodyOffset)
         }
         if inode.kind == .symbolicLink { try checkTarget(inode) }
+        return attributeBytes
     }
 
     // MARK: What belongs to an inode
@@ -191,12 +196,26 @@ struct InodeCheck: ~Copyable {
             guard cluster.length <= UInt64(cluster.imageSize) else {
                 throw .corrupt("a plain cluster of inode \(inode.nid) is longer than its blocks")
             }
+            // With a block more than its bytes fill it may begin anywhere in the first.
+            let blockSize = UInt64(Format.blockSize)
+            guard UInt64(cluster.imageSize) <= align(cluster.length, to: blockSize) + blockSize else {
+                throw .corrupt(
+                    "a plain cluster of inode \(inode.nid) has \(cluster.imageSize) bytes of blocks for "
+                        + "\(cluster.length)"
+                )
+            }
             return
         case .lz4: break
         }
+        guard cluster.imageSize <= image.superblock.largestCluster else {
+            throw .corrupt(
+                "a cluster of inode \(inode.nid) has \(cluster.imageSize) bytes, the superblock announces "
+                    + "\(image.superblock.largestCluster)"
+            )
+        }
         expandedBytes += cluster.length
         if let limit = check.limits.expandedBytes, expandedBytes > limit {
-            throw .unsupported("its compressed data expands to more than \(limit) bytes")
+            throw .limitExceeded("its compressed data expands to more than \(limit) bytes")
         }
         try clusters.expand(cluster, into: scratch.bytes(Int(cluster.length)))
     }

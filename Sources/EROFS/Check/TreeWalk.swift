@@ -7,6 +7,8 @@ struct TreeWalk: ~Copyable {
         let folder: Inode
         let parent: UInt64
         let name: [UInt8]
+        /// The bytes of its path with a slash behind it.
+        let pathBytes: Int
         let data: DataReader
         /// The block that is being read, and where the next one begins.
         var block: [UInt8] = []
@@ -19,14 +21,20 @@ struct TreeWalk: ~Copyable {
         var hasParent = false
     }
 
+    /// An inode with several names, some of them still to come.
+    private struct Linked {
+        var missing: UInt32
+        let attributeBytes: Int
+    }
+
     private let image: ImageReader
     private let check: ImageCheck
     private var inodes: InodeCheck
     private var frames: [Frame] = []
     /// The name that is looked at, for messages.
     private var current: [UInt8] = []
-    /// Names still to come of inodes with several.
-    private var missingNames: [UInt64: UInt32] = [:]
+    /// Inodes with names still to come.
+    private var linked: [UInt64: Linked] = [:]
     private var report = ImageCheck.Report()
 
     init(_ image: ImageReader, _ check: ImageCheck) throws(EROFSError) {
@@ -40,13 +48,13 @@ struct TreeWalk: ~Copyable {
             try inodes.checkPacked()
             let root = try image.inode(image.root)
             guard root.kind == .directory else { throw .corrupt("the root is no folder") }
-            try enter(root, named: [], in: root.nid)
+            try enter(root, named: [], in: root.nid, pathBytes: 0)
             while !frames.isEmpty { try step() }
         } catch {
             throw located(error)
         }
-        if let (nid, count) = missingNames.min(by: { $0.key < $1.key }) {
-            throw .corrupt("inode \(nid) has \(count) fewer names than its link count says")
+        if let (nid, inode) = linked.min(by: { $0.key < $1.key }) {
+            throw .corrupt("inode \(nid) has \(inode.missing) fewer names than its link count says")
         }
         report.expandedBytes = inodes.expandedBytes
         return report
@@ -118,37 +126,70 @@ struct TreeWalk: ~Copyable {
     private mutating func take(_ entry: DirectoryEntry) throws(EROFSError) {
         report.entries += 1
         guard report.entries <= check.limits.entries else {
-            throw .unsupported("it has more than \(check.limits.entries) names")
+            throw .limitExceeded("it has more than \(check.limits.entries) names")
+        }
+        let last = frames.count - 1
+        let pathBytes = frames[last].pathBytes + entry.name.count
+        guard pathBytes <= check.limits.pathBytes else {
+            throw .limitExceeded("its path is longer than \(check.limits.pathBytes) bytes")
         }
         let inode = try image.inode(entry.nid)
         guard inode.kind == entry.kind else {
             throw .corrupt("the folder calls inode \(inode.nid) a \(entry.kind), it is a \(inode.kind)")
         }
         if inode.kind == .directory {
-            let last = frames.count - 1
             frames[last].subfolders += 1
-            return try enter(inode, named: entry.name, in: frames[last].folder.nid)
+            return try enter(inode, named: entry.name, in: frames[last].folder.nid, pathBytes: pathBytes)
         }
-        if let missing = missingNames[inode.nid] {
-            missingNames[inode.nid] = missing > 1 ? missing - 1 : nil
-            return
+        if var known = linked[inode.nid] {
+            known.missing -= 1
+            linked[inode.nid] = known.missing > 0 ? known : nil
+            return try count(pathBytes: pathBytes, attributeBytes: known.attributeBytes)
         }
-        try inodes.check(inode)
+        let attributeBytes = try inodes.check(inode)
         report.inodes += 1
-        if inode.kind == .regular { report.fileBytes &+= inode.size }
         guard inode.links > 0 else { throw .corrupt("inode \(inode.nid) has a link count of 0") }
-        if inode.links > 1 { missingNames[inode.nid] = inode.links - 1 }
+        if inode.links > 1 {
+            linked[inode.nid] = Linked(missing: inode.links - 1, attributeBytes: attributeBytes)
+        }
+        if inode.kind == .regular { report.fileBytes.addUpTo(inode.size) }
+        let content = inode.kind == .regular || inode.kind == .symbolicLink ? inode.size : 0
+        try count(pathBytes: pathBytes, attributeBytes: attributeBytes, content: content)
     }
 
-    private mutating func enter(_ folder: Inode, named name: [UInt8], in parent: UInt64) throws(EROFSError) {
+    private mutating func enter(
+        _ folder: Inode,
+        named name: [UInt8],
+        in parent: UInt64,
+        pathBytes: Int
+    ) throws(EROFSError) {
         guard frames.count <= check.limits.depth else {
-            throw .unsupported("it has folders more than \(check.limits.depth) deep")
+            throw .limitExceeded("it has folders more than \(check.limits.depth) deep")
         }
-        try inodes.check(folder)
+        let attributeBytes = try inodes.check(folder)
         report.inodes += 1
+        try count(pathBytes: pathBytes, attributeBytes: attributeBytes)
         frames.append(
-            Frame(folder: folder, parent: parent, name: name, data: try DataReader(image, folder))
+            Frame(
+                folder: folder,
+                parent: parent,
+                name: name,
+                pathBytes: pathBytes + (frames.isEmpty ? 0 : 1),
+                data: try DataReader(image, folder)
+            )
         )
+    }
+
+    /// Counts what a name takes in a tar.
+    private mutating func count(
+        pathBytes: Int,
+        attributeBytes: Int,
+        content: UInt64 = 0
+    ) throws(EROFSError) {
+        report.tarBytes.addUpTo(UInt64(1024 + pathBytes + attributeBytes))
+        report.tarBytes.addUpTo(content)
+        guard let limit = check.limits.tarBytes, report.tarBytes > limit else { return }
+        throw .limitExceeded("its files and attributes come to more than \(limit) bytes")
     }
 
     private mutating func leave() throws(EROFSError) {
@@ -172,6 +213,7 @@ struct TreeWalk: ~Copyable {
         switch error {
         case .corrupt(let what): .corrupt("\(path): \(what)")
         case .unsupported(let what): .unsupported("\(path): \(what)")
+        case .limitExceeded(let what): .limitExceeded("\(path): \(what)")
         default: error
         }
     }
@@ -184,5 +226,13 @@ struct TreeWalk: ~Copyable {
         return quoted(
             (isCut ? Array("…".utf8) : []) + (bytes.isEmpty ? [UInt8(ascii: "/")] : bytes.suffix(300))
         )
+    }
+}
+
+extension UInt64 {
+    /// Adds, and stays at the largest number where the sum is larger.
+    fileprivate mutating func addUpTo(_ other: UInt64) {
+        let (sum, overflow) = addingReportingOverflow(other)
+        self = overflow ? .max : sum
     }
 }

@@ -122,12 +122,24 @@ public struct Superblock: Equatable, Sendable {
         guard unknown == 0 else {
             throw .unsupported("feature bits 0x\(String(unknown, radix: 16)) are not known")
         }
-        let extraSlots = try field(13, UInt8.self)
+        let size = Self.size + Int(try field(13, UInt8.self)) * 16
+        guard Self.offset + size <= block.count else {
+            throw .corrupt("the superblock has \(size) bytes, more than its block holds")
+        }
+        guard try field(90, UInt8.self) == 0 else { throw .unsupported("blocks of folders that are larger") }
+        // The kernel looks at their number whatever the feature bits say.
+        guard try field(91, UInt8.self) == 0 else {
+            throw .unsupported("prefixes of extended attributes' names")
+        }
         let devices = try field(86, UInt16.self)
         guard devices == 0 else { throw .unsupported("data on further devices") }
         if incompatibleFeatures & Format.IncompatibleFeature.bigCluster != 0 {
             guard try field(84, UInt16.self) == 1 else { throw .unsupported("compression other than LZ4") }
-            clusterBlocks = Swift.max(1, try field(Self.size + Int(extraSlots) * 16 + 4, UInt16.self))
+            let settings = try field(size, UInt16.self)
+            guard settings >= 14 else {
+                throw .corrupt("the settings of LZ4 have \(settings) bytes instead of 14")
+            }
+            clusterBlocks = Swift.max(1, try field(size + 4, UInt16.self))
         }
         if incompatibleFeatures & Format.IncompatibleFeature.fragments != 0 {
             packedNID = try field(96, UInt64.self)

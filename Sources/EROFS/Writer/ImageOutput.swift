@@ -9,6 +9,8 @@ final class ImageOutput {
     private static let leastCopy = 128 << 10
 
     private let file: File
+    /// The file offset up to which there may be bytes.
+    private let end: UInt64
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 4096)
     private var used = 0
     /// The file offset of the buffer's first byte.
@@ -17,9 +19,12 @@ final class ImageOutput {
     /// become one.
     private var pending: (source: File, range: Range<UInt64>)?
 
-    init(file: File, at offset: UInt64) {
+    /// - Parameter maximum: how many bytes may come; nil for as many as the file system takes.
+    init(file: File, at offset: UInt64, maximum: UInt64? = nil) {
         self.file = file
         start = offset
+        let (sum, overflow) = offset.addingReportingOverflow(maximum ?? .max)
+        end = overflow ? .max : sum
     }
 
     deinit { buffer.deallocate() }
@@ -50,6 +55,7 @@ final class ImageOutput {
             used += range.count
         } else {
             try flush()
+            try admit(start + UInt64(range.count))
             do { try source.copy(range, to: file, at: start) } catch { throw .file(error) }
             start += UInt64(range.count)
         }
@@ -106,7 +112,12 @@ final class ImageOutput {
         used = 0
     }
 
+    private func admit(_ newEnd: UInt64) throws(EROFSError) {
+        guard newEnd <= end else { throw .limitExceeded("its data comes to more bytes than it may have") }
+    }
+
     private func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(EROFSError) {
+        try admit(offset + UInt64(bytes.count))
         do { try file.writeAll(bytes, at: offset) } catch { throw .file(error) }
     }
 }

@@ -18,7 +18,7 @@ final class Pipeline {
     private var failure: EROFSError?
 
     init(file: File, startingAt start: UInt64, options: WriterOptions) throws(EROFSError) {
-        let output = ImageOutput(file: file, at: start)
+        let output = ImageOutput(file: file, at: start, maximum: options.maximumDataBytes)
         let compression = options.effectiveCompression
         assembler = Assembler(output: output, options: options)
         compressor = BatchCompressor(compression)

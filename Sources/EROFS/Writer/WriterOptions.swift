@@ -37,6 +37,9 @@ public struct WriterOptions: Sendable {
     public var uuid: [UInt8]
     /// How many threads compress; with 1 the writer's own thread does. The image is the same for any number.
     public var jobs: Int
+    /// Bytes that the data in the image may take; beyond them writing fails with ``EROFSError/limitExceeded(_:)``. Files of
+    /// another image may share blocks there and come to more than that image.
+    public var maximumDataBytes: UInt64?
     /// Looked at before each megabyte of data and each folder.
     public var cancellation: Cancellation?
     /// How much metadata is gathered between stretches of data, in bytes.
@@ -52,12 +55,14 @@ public struct WriterOptions: Sendable {
         guestKernel: GuestKernel = .chunks,
         uuid: [UInt8] = Array(repeating: 0, count: 16),
         jobs: Int = 1,
+        maximumDataBytes: UInt64? = nil,
         cancellation: Cancellation? = nil
     ) {
         self.compression = compression
         self.guestKernel = guestKernel
         self.uuid = uuid
         self.jobs = jobs
+        self.maximumDataBytes = maximumDataBytes
         self.cancellation = cancellation
     }
 

@@ -66,23 +66,55 @@ extension OCIBackend {
         blobs = try await withinGuestKernel(blobs, keys, of: image)
         let layers = AttachedLayers(blobs).merged
         let what = "merging the layers of \(image)"
-        let claim = try await space.claim(layers.reduce(0) { $0 + $1.size }, for: what)
+        let size = layers.reduce(0) { $0 + $1.size }
         do {
-            let record = try await write(layers, keys, in: workspace)
+            let likely = size + size / 8 + Self.mergeSlack
+            return try await write(layers, keys, in: workspace, claiming: size, upTo: likely, for: what)
+        } catch EROFSError.limitExceeded {
+            logger.notice("\(what): their files share blocks, so the disk is larger than they are")
+            // What they would come to if nothing were compressed or shared.
+            let most = layers.reduce(0) { $0 + $1.mostWhenMerged }
+            return try await write(layers, keys, in: workspace, claiming: most, upTo: most, for: what)
+        }
+    }
+
+    /// What a merged disk may have beyond the layers' sizes: inodes that were short, indexes that were shared.
+    private static var mergeSlack: UInt64 { 16 << 20 }
+
+    /// Writes the disk once there is room for it.
+    ///
+    /// - Throws: `EROFSError` `limitExceeded` when its data comes to more than `maximum` bytes; nothing is left then.
+    private func write(
+        _ layers: [BlobRecord],
+        _ keys: [LayerKey],
+        in workspace: Workspace,
+        claiming bytes: UInt64,
+        upTo maximum: UInt64,
+        for what: String
+    ) async throws -> MergedRecord {
+        let claim = try await space.claim(bytes, for: what)
+        do {
+            let record = try await write(layers, keys, in: workspace, upTo: maximum)
             await space.release(claim)
             return record
         } catch {
+            try Directory.unlink(Self.mergeTarget(in: workspace))
             await space.release(claim)
             throw error
         }
     }
 
+    private static func mergeTarget(in workspace: Workspace) -> FilePath {
+        workspace.path.appending("merged.erofs")
+    }
+
     private func write(
         _ layers: [BlobRecord],
         _ keys: [LayerKey],
-        in workspace: Workspace
+        in workspace: Workspace,
+        upTo maximum: UInt64
     ) async throws -> MergedRecord {
-        let target = workspace.path.appending("merged.erofs")
+        let target = Self.mergeTarget(in: workspace)
         let configuration = configuration
         // All that the bytes depend on: an overlay's writable layer names files below by UUID and inode.
         let content = [MergedRecord.id(of: keys).hex] + layers.map(\.sha256.hex)
@@ -102,6 +134,7 @@ extension OCIBackend {
                         guestKernel: configuration.guestKernel,
                         uuid: uuid,
                         jobs: configuration.compressionJobs,
+                        maximumDataBytes: maximum,
                         cancellation: cancellation
                     )
                 )
@@ -120,6 +153,15 @@ extension OCIBackend {
         return try await store.commitMergedDisk(record, file: target, in: workspace) {
             configuration.isBeyondGuests($0)
         }
+    }
+}
+
+extension BlobRecord {
+    /// More bytes than the layer adds to a merged disk: its tree as it is, each file with a block begun at either end.
+    fileprivate var mostWhenMerged: UInt64 {
+        let (blocks, overflow) = UInt64(entries).multipliedReportingOverflow(by: 8192)
+        let (sum, overflow2) = tarSize.addingReportingOverflow(blocks)
+        return overflow || overflow2 ? .max / 1024 : sum
     }
 }
 

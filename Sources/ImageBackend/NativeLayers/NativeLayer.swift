@@ -29,7 +29,7 @@ struct NativeLayer: Sendable {
     ///   - boot: the folder for boot files, made if there are any.
     ///   - progress: hears how many bytes of the image were taken.
     /// - Throws: ``ImageError`` `digestMismatch` for other bytes than those promised; `invalidArchive` for an image that
-    ///   is not sound, or needs what is not known here.
+    ///   is not sound, or needs what is not known here; `limitExceeded`.
     func take(
         _ source: any ByteSource,
         to output: FilePath,
@@ -62,7 +62,9 @@ struct NativeLayer: Sendable {
             limits: ImageCheck.Limits(
                 entries: UInt64(limits.entries),
                 depth: limits.pathDepth,
-                expandedBytes: limits.unpackedBytes
+                pathBytes: limits.pathBytes,
+                expandedBytes: limits.unpackedBytes,
+                tarBytes: limits.unpackedBytes
             ),
             isAttributeAllowed: Self.isAttributeAllowed,
             cancellation: cancellation
@@ -72,6 +74,8 @@ struct NativeLayer: Sendable {
             switch error {
             case .corrupt(let what), .unsupported(let what):
                 throw ImageError(.invalidArchive, "\(name) is no EROFS image to be trusted: \(what)")
+            case .limitExceeded(let what):
+                throw ImageError(.limitExceeded, "\(name) is beyond what is allowed (store.limits): \(what)")
             default: throw ImageError(error, during: "checking \(name)")
             }
         }
@@ -82,7 +86,7 @@ struct NativeLayer: Sendable {
             key: key,
             sha256: digest,
             size: size,
-            tarSize: size,
+            tarSize: report.tarBytes,
             entries: Int(clamping: report.entries),
             hasOpaqueRoot: hasOpaqueRoot,
             minimumGuestKernel: reader.superblock.minimumKernel.description,

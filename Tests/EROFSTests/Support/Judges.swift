@@ -181,7 +181,7 @@ func expectRandomReads(_ image: Image, at mount: FilePath, hold model: Model) th
 
 extension FilePath {
     /// The path with a name that need not be UTF-8.
-    fileprivate func appending(bytes name: [UInt8]) -> FilePath {
+    func appending(bytes name: [UInt8]) -> FilePath {
         FilePath(
             platformString: withPlatformString { Array(UnsafeBufferPointer(start: $0, count: strlen($0))) }
                 + [47] + name.map(CChar.init(bitPattern:)) + [0]

@@ -1,4 +1,3 @@
-import EROFS
 import Host
 import OCI
 import Store
@@ -6,6 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
+@testable import EROFS
 @testable import ImageBackend
 
 @Suite("A native layer in an archive")
@@ -165,5 +165,82 @@ struct NativeLayerTests {
             error?.code == .invalidArchive && error?.message.contains(name) == true,
             "\(String(describing: error))"
         )
+    }
+
+    // MARK: More than it holds
+
+    /// An image of a mebibyte in which as many files as are asked for all lie in the blocks of one.
+    private func sharing(_ count: Int, in test: TestBackend) throws -> [UInt8] {
+        let path = test.folder.appending("sharing.erofs")
+        let writer = try ImageWriter(
+            file: File(path, .readWrite, options: .create),
+            options: WriterOptions(compression: .none)
+        )
+        let content = Array(noisyTar(1 << 20).prefix(1 << 20))
+        for name in ["all"] + (0..<count).map({ "part-\($0)" }) {
+            // A time of its own: an inode of the long form.
+            let time = Timestamp(seconds: name == "all" ? 1 : 2)
+            let size = name == "all" ? content.count : 4096
+            try writer.beginFile(
+                named: Array(name.utf8),
+                in: writer.root,
+                size: UInt64(size),
+                attributes: Attributes(permissions: 0o644, modified: time)
+            )
+            try content[..<size].withUnsafeBytes { try writer.write($0) }
+            try writer.endFile()
+        }
+        _ = try writer.finish()
+        let reader = try ImageReader(file: File(path, .readOnly))
+        var bytes = try #require(try AtomicFile.read(path))
+        let all = try #require(try reader.lookup([Array("all".utf8)]))
+        for number in 0..<count {
+            let part = try #require(try reader.lookup([Array("part-\(number)".utf8)]))
+            try #require(!part.isCompact && !part.isInline)
+            bytes.withUnsafeMutableBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                (base + Int(part.offset)).store(all.size, at: 8)
+                (base + Int(part.offset)).store(all.fields.union, at: 16)
+            }
+        }
+        return bytes
+    }
+
+    @Test("whose files share their blocks is refused where they come to more than a layer may hold")
+    func sharedBlocksBeyondTheLimit() async throws {
+        let test = try TestBackend(limits: LayerLimits(unpackedBytes: 16 << 20))
+        let few = try await archive([.native(sharing(8, in: test), isCompressed: false)], in: test)
+        _ = try await test.importing(archive: few, as: "few")
+        let many = try await archive([.native(sharing(40, in: test), isCompressed: false)], in: test)
+        let error = await #expect(throws: ImageError.self) {
+            try await test.importing(archive: many, as: "many")
+        }
+        #expect(error?.code == .limitExceeded && error?.isTransient == false)
+        #expect(error?.message.contains("\"/part-") == true, "\(String(describing: error))")
+        #expect(error?.message.contains("more than 16777216 bytes") == true)
+        #expect(try Directory.names(in: test.store.layout.temp).isEmpty)
+    }
+
+    @Test(
+        "whose files share their blocks is merged where there is room for all of them, and refused where not"
+    )
+    func sharedBlocksMerged() async throws {
+        let small = try KernelMount.tmpfs(size: 48 << 20)
+        let tight = try TestBackend(at: small.path.appending("store"))
+        let bytes = try sharing(80, in: tight)
+        func merge(_ test: TestBackend) async throws -> MergedDisk {
+            let file = try await archive([.native(bytes, isCompressed: false)], in: test)
+            let image = try await test.importing(archive: file, as: "a")
+            return try await test.backend.mergedDisk(of: image.digest, keys: image.layers.map(\.key))
+        }
+        let error = await #expect(throws: ImageError.self) { try await merge(tight) }
+        #expect(error?.code == .noSpace, "\(String(describing: error))")
+        #expect(try Directory.names(in: tight.store.layout.temp).isEmpty)
+        #expect(try Directory.names(in: tight.store.layout.merged).isEmpty)
+        let roomy = try TestBackend()
+        let disk = try await merge(roomy)
+        let report = try ImageCheck().check(File(disk.storage.path, .readOnly))
+        #expect(report.fileBytes == 81 << 20)
+        withExtendedLifetime(small) {}
     }
 }
