@@ -17,15 +17,18 @@ final class Index: Sendable {
     /// What was found when the index had to be made anew beside content; nil when it was there.
     let rebuilt: RebuildReport?
     private let pool: DatabasePool
+    /// Locked by all who have the database open, so that nobody puts another in its place.
+    private let presence: File
 
     /// Opens the database, creating and migrating it as needed. Opening is serialised between processes by a lock
     /// on a file beside it: SQLite does not wait for its busy timeout while a database changes to WAL.
     init(layout: StoreLayout, clock: StoreClock) throws {
         let path = layout.database
         self.path = path
-        (pool, rebuilt) = try StoreError.translating(index: path) {
+        (pool, rebuilt, presence) = try StoreError.translating(index: path) {
             let lock = try Self.lockForOpening(path)
             defer { withExtendedLifetime(lock) {} }
+            let presence = try Self.lockPresence(path, exclusive: false)
             // SQLite gives its -wal and -shm files the mode of the database.
             _ = try File(
                 path,
@@ -47,17 +50,35 @@ final class Index: Sendable {
                     return rebuild.report
                 }
             }
-            return (pool, rebuilt)
+            return (pool, rebuilt, presence)
         }
     }
 
-    static func lockForOpening(_ path: FilePath) throws -> File {
-        let lock = try File(
-            path.removingLastComponent().appending("index.lock"),
+    private static func lockFile(_ name: String, beside path: FilePath) throws -> File {
+        try File(
+            path.removingLastComponent().appending(name),
             .readWrite,
             options: [.create, .noFollow],
             permissions: FilePermissions(rawValue: 0o640)
         )
+    }
+
+    /// Marks the database as in use until the file is closed. Under the lock for opening.
+    ///
+    /// - Parameter exclusive: whether nobody else may have it open.
+    static func lockPresence(_ path: FilePath, exclusive: Bool) throws -> File {
+        let lock = try lockFile("index.users", beside: path)
+        guard try lock.tryLock(exclusive: exclusive) else {
+            throw StoreError(
+                .busy,
+                "\(path) is open in another process: stop the agent and whatever else works on the store, then try again"
+            )
+        }
+        return lock
+    }
+
+    static func lockForOpening(_ path: FilePath) throws -> File {
+        let lock = try lockFile("index.lock", beside: path)
         for _ in 0..<(patienceInSeconds * 100) {
             if try lock.tryLock() { return lock }
             usleep(10_000)

@@ -120,9 +120,11 @@ struct IndexRebuild {
 
 extension Store {
     /// Moves a damaged index aside (as `index.db.damaged…`) and makes a new one from the documents beside the
-    /// content. No other process may have the store open: stop the agent first.
+    /// content. No other process may have the store open: what that one commits would go into the old index.
     ///
     /// An index that is missing altogether is rebuilt in the same way by whoever opens the store.
+    ///
+    /// - Throws: ``StoreError`` `busy` while another has the store open.
     public static func rebuildIndex(layout: StoreLayout) async throws -> RebuildReport {
         try await onThread(named: "rebuild-index") { _ in
             try StoreError.translating(index: layout.database) {
@@ -137,7 +139,8 @@ extension Store {
 extension Index {
     fileprivate static func setAside(_ path: FilePath) throws {
         let lock = try lockForOpening(path)
-        defer { withExtendedLifetime(lock) {} }
+        let presence = try lockPresence(path, exclusive: true)
+        defer { withExtendedLifetime((lock, presence)) {} }
         let unique = String(UInt64.random(in: 0 ... .max), radix: 36)
         for suffix in ["", "-wal", "-shm"] {
             let file = FilePath(path.string + suffix)

@@ -52,6 +52,16 @@ struct IndexRebuildTests {
         try await expectSame(try Store(layout: layout))
     }
 
+    @Test("an index that somebody has open is not replaced: what they commit would be lost")
+    func inUse() async throws {
+        let error = try await storeError { _ = try await Store.rebuildIndex(layout: fixture.layout) }
+        #expect(error?.code == .busy && error?.message.contains("open in another process") == true)
+        #expect(try await fixture.store.images().count == 2)
+        #expect(
+            try !Directory.names(in: fixture.layout.root).contains { $0.string.contains("damaged") }
+        )
+    }
+
     @Test("a missing index is rebuilt on opening, before a collection could take content for orphans")
     func missing() async throws {
         let layout = StoreLayout(root: fixture.folder.appending("copy"))

@@ -176,6 +176,8 @@ struct MergedTests {
         vms[1].merged = lost.id
         for vm in vms { try await store.setVM(vm) }
         _ = try await store.tick()
+        let layout = StoreLayout(root: fixture.folder.appending("copy"))
+        try await check("cp", ["-a", fixture.layout.root.string, layout.root.string])
         try Directory.unlink(layout.mergedDisk(lost.id))
         let report = try await Store.rebuildIndex(layout: layout)
         #expect(report.problems == [] && report.vms == 2)

@@ -111,7 +111,7 @@ struct StoreCommand: AsyncParsableCommand {
             commandName: "rebuild-index",
             abstract: "Make the index anew from the documents beside the content.",
             discussion: """
-                For an index that is damaged or lost; no agent may run. The exit code is 3 if something could not be \
+                For an index that is damaged or lost; no agent and no other command may have the store open. The exit code is 3 if something could not be \
                 taken over.
                 """
         )

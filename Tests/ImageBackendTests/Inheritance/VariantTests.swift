@@ -169,7 +169,8 @@ struct VariantTests {
         )
         #expect(try bytes(other.image.layers[1]) == good)
 
-        let layout = test.backend.configuration.store
+        let layout = StoreLayout(root: test.folder.appending("copy"))
+        try await check("cp", ["-a", test.store.layout.root.string, layout.root.string])
         let report = try await Store.rebuildIndex(layout: layout)
         #expect(report.problems == [] && report.blobs == 4)
         let record = try await Store(layout: layout).blob(one.image.layers[1].key, leasedBy: nil)
