@@ -27,7 +27,7 @@ extension Doctor {
                 let rest = file.problems.count > 1 ? ", and \(file.problems.count - 1) more lines" : ""
                 return found(.warning, "\(first.message)\(rest)")
             }
-            return found(.good, "\(path), \(file.entries.count) images")
+            return found(.good, "\(path), \(CountText.text(file.entries.count, "image"))")
         } catch { return found(.bad, "\(error)") }
     }
 

@@ -1,3 +1,4 @@
+import Documents
 import Host
 import OCI
 import Store
@@ -167,7 +168,8 @@ struct InboxPlanner {
             let end = heldSince + observation.settings.folderSettle
             if observation.now < end {
                 plan.pause =
-                    "\(missing.count) items went away at one stroke: nothing is released unless that stays so for \(observation.settings.folderSettle)"
+                    "\(CountText.text(missing.count, "item")) went away at one stroke: nothing is released unless that stays so "
+                    + "for \(observation.settings.folderSettle)"
                 plan.look(at: end)
                 return
             }

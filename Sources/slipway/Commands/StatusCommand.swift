@@ -72,10 +72,14 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     private static func lines(about inbox: StatusReport.Inbox) -> String {
-        var text = "\(inbox.path): \(inbox.items) items, \(ByteCount.rounded(inbox.bytes))\n"
+        let items = CountText.text(inbox.items, "item")
+        var text = "\(inbox.path): \(items), \(ByteCount.rounded(inbox.bytes))\n"
         if let pause = inbox.pause { text += "  \(pause)\n" }
         if let polling = inbox.polling { text += "  looked at every few seconds: \(polling)\n" }
-        if inbox.lostEvents > 0 { text += "  events were lost \(inbox.lostEvents) times; nothing else was\n" }
+        if inbox.lostEvents > 0 {
+            let times = inbox.lostEvents == 1 ? "once" : "\(inbox.lostEvents) times"
+            text += "  events were lost \(times); nothing else was\n"
+        }
         return text
     }
 

@@ -128,7 +128,11 @@ struct StoreCommand: AsyncParsableCommand {
             if options.output == .json {
                 StandardOutput.write(json: try JSONValue.encoding(report).merging(patch: ["schema": 1]))
             } else {
-                StandardOutput.write("\(report.blobs) blobs, \(report.images) images, \(report.vms) VMs\n")
+                let counts = [
+                    CountText.text(report.blobs, "blob"), CountText.text(report.images, "image"),
+                    CountText.text(report.vms, "VM"),
+                ]
+                StandardOutput.write("\(counts.joined(separator: ", "))\n")
                 for problem in report.problems { StandardError.write("\(problem)\n") }
             }
             guard report.problems.isEmpty else { throw ExitCode(ExitStatus.partial.rawValue) }
