@@ -2,21 +2,42 @@
 ///
 /// Only SHA-256 is taken: it is what every builder and registry writes, and what the store's keys are made of.
 public struct Digest: Hashable, Sendable {
-    /// The 64 lower-case hex digits.
-    public let hex: String
+    // The 32 bytes inline, the first in the highest bits: a host with many VMs holds tens of thousands of digests.
+    private let word0, word1, word2, word3: UInt64
 
     /// Creates a digest from 64 lower-case hex digits; nil for anything else.
     public init?(hex: some StringProtocol) {
-        guard hex.utf8.count == 64, hex.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-        else { return nil }
-        self.hex = String(hex)
+        let parsed = hex.utf8.withContiguousStorageIfAvailable { Digest(digits: $0) }
+        guard let digest = parsed ?? Array(hex.utf8).withUnsafeBufferPointer({ Digest(digits: $0) }) else {
+            return nil
+        }
+        self = digest
+    }
+
+    private init?(digits: UnsafeBufferPointer<UInt8>) {
+        guard digits.count == 64 else { return nil }
+        var isHex = true
+        func word(at start: Int) -> UInt64 {
+            var word: UInt64 = 0
+            for digit in digits[start..<(start + 16)] {
+                switch digit {
+                case 48...57: word = word << 4 | UInt64(digit - 48)
+                case 97...102: word = word << 4 | UInt64(digit - 87)
+                default: isHex = false
+                }
+            }
+            return word
+        }
+        (word0, word1, word2, word3) = (word(at: 0), word(at: 16), word(at: 32), word(at: 48))
+        guard isHex else { return nil }
     }
 
     /// Creates a digest from its 32 bytes.
     public init(bytes: some Collection<UInt8>) {
         precondition(bytes.count == 32, "a SHA-256 has 32 bytes")
-        let digits = Array("0123456789abcdef".utf8)
-        hex = String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        var rest = bytes.makeIterator()
+        func word() -> UInt64 { (0..<8).reduce(0) { word, _ in word << 8 | UInt64(rest.next() ?? 0) } }
+        (word0, word1, word2, word3) = (word(), word(), word(), word())
     }
 
     /// The digest of bytes in memory.
@@ -27,11 +48,25 @@ public struct Digest: Hashable, Sendable {
         return hasher.finalize()
     }
 
+    /// The 64 lower-case hex digits.
+    public var hex: String {
+        String(unsafeUninitializedCapacity: 64) { digits in
+            for (position, word) in words.enumerated() {
+                for place in 0..<16 {
+                    let nibble = UInt8(truncatingIfNeeded: word >> (60 - 4 * UInt64(place))) & 15
+                    digits[position * 16 + place] = nibble < 10 ? nibble + 48 : nibble + 87
+                }
+            }
+            return 64
+        }
+    }
+
     /// The 32 bytes.
     public var bytes: [UInt8] {
-        let digits = Array(hex.utf8).map { $0 < 58 ? $0 - 48 : $0 - 87 }
-        return stride(from: 0, to: 64, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) } }
     }
+
+    private var words: [UInt64] { [word0, word1, word2, word3] }
 }
 
 extension Digest: LosslessStringConvertible, Codable, Comparable {
@@ -62,5 +97,9 @@ extension Digest: LosslessStringConvertible, Codable, Comparable {
     }
 
     /// Orders by the hex digits.
-    public static func < (left: Digest, right: Digest) -> Bool { left.hex < right.hex }
+    public static func < (left: Digest, right: Digest) -> Bool {
+        (left.word0, left.word1, left.word2, left.word3) < (
+            right.word0, right.word1, right.word2, right.word3
+        )
+    }
 }

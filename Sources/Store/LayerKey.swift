@@ -40,14 +40,20 @@ extension LayerKey {
 extension LayerKey: LosslessStringConvertible, Codable, Comparable {
     /// Parses the written form; nil for anything else.
     public init?(_ description: String) {
-        let parts = description.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let first = parts.first, let diffID = Digest(hex: first) else { return nil }
-        if parts.count == 2 {
-            guard let inheritance = Digest(hex: parts[1]) else { return nil }
-            self.init(diffID: diffID, inheritance: inheritance)
-        } else {
+        let end = description.utf8.index(
+            description.startIndex,
+            offsetBy: 64,
+            limitedBy: description.endIndex
+        )
+        guard let end, let diffID = Digest(hex: description[..<end]) else { return nil }
+        guard end != description.endIndex else {
             self.init(diffID: diffID)
+            return
         }
+        guard description.utf8[end] == UInt8(ascii: "-"),
+            let inheritance = Digest(hex: description[description.utf8.index(after: end)...])
+        else { return nil }
+        self.init(diffID: diffID, inheritance: inheritance)
     }
 
     /// The written form.
@@ -71,5 +77,9 @@ extension LayerKey: LosslessStringConvertible, Codable, Comparable {
     }
 
     /// The order of the written forms.
-    public static func < (left: LayerKey, right: LayerKey) -> Bool { left.description < right.description }
+    public static func < (left: LayerKey, right: LayerKey) -> Bool {
+        guard left.diffID == right.diffID else { return left.diffID < right.diffID }
+        guard let inherited = right.inheritance else { return false }
+        return left.inheritance.map { $0 < inherited } ?? true
+    }
 }
