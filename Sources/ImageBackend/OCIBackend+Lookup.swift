@@ -51,36 +51,45 @@ extension OCIBackend {
 
     /// Looks an image up by whatever names it.
     func find(_ query: String) async throws(ImageError) -> StoredImage? {
+        guard let digest = try await digest(of: query) else { return nil }
+        return try await withStore("looking up \(query)") { try await store.image(digest) }
+    }
+
+    /// The digest of the image that a query names, as ``inspect(_:)`` takes it; nil when there is none. Reads nothing else
+    /// of it.
+    public func digest(of query: String) async throws(ImageError) -> Digest? {
         try await withStore("looking up \(query)") {
-            if let digest = Digest(query) { return try await store.image(digest) }
+            if let digest = Digest(query) { return try await store.imageDigest(knownAs: digest) }
             let hex = query.hasPrefix("sha256:") ? String(query.dropFirst(7)) : query
             let isHex = hex.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
             if isHex, (12...64).contains(hex.utf8.count) {
-                let matches = try await store.images(digestPrefix: hex)
-                guard matches.count <= 1 else {
-                    let list = matches.map { image in
-                        "\(image.record.digest) (\(image.references.first ?? "no reference"))"
-                    }
-                    throw ImageError(
-                        .ambiguous,
-                        "\(query) fits several images: \(list.joined(separator: ", ")); write more digits"
-                    )
-                }
+                let matches = try await store.imageDigests(prefix: hex)
+                guard matches.count <= 1 else { throw try await ambiguity(of: query, hex) }
                 if let match = matches.first { return match }
             }
             if query.hasPrefix("sha256:") { return nil }
             for reference in try Self.candidates(query) {
                 // A digest says it all: the tag beside it is for people.
-                let image =
+                let digest =
                     if let digest = reference.digest {
-                        try await store.image(digest)
+                        try await store.imageDigest(knownAs: digest)
                     } else {
-                        try await store.image(reference: reference.description)
+                        try await store.imageDigest(reference: reference.description)
                     }
-                if let image { return image }
+                if let digest { return digest }
             }
             return nil
         }
+    }
+
+    private func ambiguity(of query: String, _ hex: String) async throws -> ImageError {
+        let list = try await store.images(digestPrefix: hex).map { image in
+            "\(image.record.digest) (\(image.references.first ?? "no reference"))"
+        }
+        return ImageError(
+            .ambiguous,
+            "\(query) fits several images: \(list.joined(separator: ", ")); write more digits"
+        )
     }
 
     static func candidates(_ query: String) throws(ImageError) -> [Reference] {

@@ -14,22 +14,21 @@ extension OCIBackend {
     }
 
     private func configuration(of vm: VMImage) async throws(ImageError) -> VMConfiguration {
-        let stored: StoredImage?
-        let keys: [LayerKey]
+        let digest: Digest
         switch vm.selection {
         case .query(let query):
-            stored = try await find(query)
-            guard let stored else {
+            guard let found = try await self.digest(of: query) else {
                 throw ImageError(.notFound, "VM \(vm.name): there is no image \(query)", isTransient: true)
             }
-            keys = stored.record.layers.map(\.key)
-        case .bound(let digest, let bound):
-            stored = try await withStore("reading \(digest)") { try await store.image(digest) }
-            keys = bound
+            digest = found
+        case .bound(let bound, _): digest = bound
         }
-        guard let record = stored?.record else {
+        guard let record = try await withStore("reading \(digest)", { try await store.imageRecord(digest) })
+        else {
             throw ImageError(.notFound, "VM \(vm.name): the image it is bound to is gone from the store")
         }
+        var keys = record.layers.map(\.key)
+        if case .bound(_, let bound) = vm.selection { keys = bound }
         let blobs = try await blobs(keys)
         if let missing = Set(keys).subtracting(blobs.map(\.key)).min() {
             throw ImageError(

@@ -27,20 +27,39 @@ extension StoredImage {
     }
 
     static func fetch(_ db: Database, _ selection: ImageSelection) throws -> [StoredImage] {
-        let indexes = try ImageRelations.grouped(db, selection, ImageRelations.indexDigests) {
-            try $0.digest("alias")
-        }
         let references = try ImageRelations.references(db, selection)
         let pins = try ImageRelations.pins(db, selection)
         let vms = try ImageRelations.boundVMs(db, selection)
-        var layers: [String: [ImageRecord.Layer]] = [:]
-        var sizes: [String: [LayerKey: UInt64]] = [:]
-        for row in try ImageRelations.rows(db, selection, ImageRelations.layers) {
-            let (image, key) = (try row.text("image"), try row.layerKey("key"))
-            layers[image, default: []].append(
-                ImageRecord.Layer(key: key, digest: try row.digest("digest"), size: try row.bytes("size"))
+        let sizes = try ImageRelations.sizes(db, selection)
+        return try ImageRecord.fetch(db, selection).map { record, unpinnedAt in
+            let hex = record.digest.hex
+            return StoredImage(
+                record: record,
+                references: references[hex] ?? [],
+                pins: pins[hex] ?? [],
+                boundVMs: vms[hex] ?? [],
+                unpinnedAt: unpinnedAt,
+                size: sizes[hex] ?? 0
             )
-            sizes[image, default: [:]][key] = try row.bytes("disk_size")
+        }
+    }
+}
+
+extension ImageRecord {
+    /// The images of a selection without what refers to them, sorted by digest, and when their last pins went.
+    static func fetch(
+        _ db: Database,
+        _ selection: ImageSelection
+    ) throws -> [(record: ImageRecord, unpinnedAt: StoreTime?)] {
+        let indexes = try ImageRelations.grouped(db, selection, ImageRelations.indexDigests) {
+            try $0.digest("alias")
+        }
+        let layers = try ImageRelations.grouped(db, selection, ImageRelations.layers) {
+            Layer(
+                key: try $0.layerKey("key"),
+                digest: try $0.digest("digest"),
+                size: try $0.bytes("size")
+            )
         }
         let images = try Row.fetchAll(
             db,
@@ -59,14 +78,7 @@ extension StoredImage {
                 layers: layers[hex] ?? [],
                 created: try row.optionalText("created")
             )
-            return StoredImage(
-                record: record,
-                references: references[hex] ?? [],
-                pins: pins[hex] ?? [],
-                boundVMs: vms[hex] ?? [],
-                unpinnedAt: try row.optionalTime("unpinned_at"),
-                size: sizes[hex]?.values.reduce(0, +) ?? 0
-            )
+            return (record, try row.optionalTime("unpinned_at"))
         }
     }
 }
@@ -76,10 +88,8 @@ enum ImageRelations {
     static let indexDigests = """
         SELECT image, alias FROM image_aliases WHERE kind = 'index' AND {image} ORDER BY rowid
         """
-    static let layers = """
-        SELECT image, image_layers.key, digest, image_layers.size, blobs.size + boot_size AS disk_size
-        FROM image_layers JOIN blobs ON blobs.key = image_layers.key WHERE {image} ORDER BY image, position
-        """
+    static let layers =
+        "SELECT image, key, digest, size FROM image_layers WHERE {image} ORDER BY image, position"
 
     /// References whose winning claim is on the image, sorted.
     static func references(_ db: Database, _ selection: ImageSelection) throws -> [String: [String]] {
@@ -117,7 +127,18 @@ enum ImageRelations {
         }
     }
 
-    static func rows(_ db: Database, _ selection: ImageSelection, _ sql: String) throws -> [Row] {
+    /// Bytes of all blobs and boot files of each image, a repeated layer counted once.
+    static func sizes(_ db: Database, _ selection: ImageSelection) throws -> [String: UInt64] {
+        let sql = """
+            SELECT image, sum(size + boot_size) AS bytes
+            FROM (SELECT DISTINCT image, key FROM image_layers WHERE {image}) JOIN blobs USING (key) GROUP BY image
+            """
+        var sizes: [String: UInt64] = [:]
+        for row in try rows(db, selection, sql) { sizes[try row.text("image")] = try row.bytes("bytes") }
+        return sizes
+    }
+
+    private static func rows(_ db: Database, _ selection: ImageSelection, _ sql: String) throws -> [Row] {
         try Row.fetchAll(
             db,
             sql: sql.replacing("{image}", with: selection.condition(on: "image")),

@@ -108,6 +108,15 @@ extension Claim {
         )
     }
 
+    /// The image that a reference means.
+    static func winner(_ db: Database, _ reference: String) throws -> Digest? {
+        try Row.fetchOne(
+            db,
+            sql: "SELECT image FROM claims WHERE reference = ? ORDER BY rank, sequence DESC LIMIT 1",
+            arguments: [reference]
+        )?.digest("image")
+    }
+
     static func fetch(_ db: Database, image: Digest) throws -> [Claim] {
         try Row.fetchAll(
             db,

@@ -71,16 +71,20 @@ extension Store {
     /// committed last.
     public func image(_ digest: Digest) async throws -> StoredImage? {
         try await index.read { db in
-            let row = try Row.fetchOne(
-                db,
-                sql: """
-                    SELECT image FROM image_aliases JOIN images ON images.digest = image WHERE alias = ?
-                    ORDER BY kind = 'manifest' DESC, sequence DESC LIMIT 1
-                    """,
-                arguments: [digest.hex]
-            )
-            return try row.flatMap { try StoredImage.fetch(db, [try $0.digest("image")]).first }
+            try ImageAlias.image(db, digest).flatMap { try StoredImage.fetch(db, [$0]).first }
         }
+    }
+
+    /// The same image without what refers to it, which may be thousands of VMs.
+    public func imageRecord(_ digest: Digest) async throws -> ImageRecord? {
+        try await index.read { db in
+            try ImageAlias.image(db, digest).flatMap { try ImageRecord.fetch(db, .some([$0])).first?.record }
+        }
+    }
+
+    /// The manifest's digest of the image with this manifest, config or index digest.
+    public func imageDigest(knownAs digest: Digest) async throws -> Digest? {
+        try await index.read { db in try ImageAlias.image(db, digest) }
     }
 
     /// The images with this manifest, config or index digest, one per platform, the one committed last first.
@@ -104,27 +108,25 @@ extension Store {
     /// The image that a normalised reference means now.
     public func image(reference: String) async throws -> StoredImage? {
         try await index.read { db in
-            let row = try Row.fetchOne(
-                db,
-                sql: "SELECT image FROM claims WHERE reference = ? ORDER BY rank, sequence DESC LIMIT 1",
-                arguments: [reference]
-            )
-            return try row.flatMap { try StoredImage.fetch(db, [try $0.digest("image")]).first }
+            try Claim.winner(db, reference).flatMap { try StoredImage.fetch(db, [$0]).first }
         }
+    }
+
+    /// The manifest's digest of the image that a normalised reference means now.
+    public func imageDigest(reference: String) async throws -> Digest? {
+        try await index.read { db in try Claim.winner(db, reference) }
     }
 
     /// Images whose manifest, config or index digest starts with these hex digits (lower case), sorted by digest.
     public func images(digestPrefix hex: String) async throws -> [StoredImage] {
-        guard hex.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else { return [] }
-        return try await index.read { db in
-            // `g` follows every hex digit.
-            let rows = try Row.fetchAll(
-                db,
-                sql: "SELECT DISTINCT image FROM image_aliases WHERE alias >= ? AND alias < ?",
-                arguments: [hex, "\(hex)g"]
-            )
-            return try StoredImage.fetch(db, try rows.map { try $0.digest("image") })
+        try await index.read { db in
+            try StoredImage.fetch(db, try ImageAlias.images(db, startingWith: hex))
         }
+    }
+
+    /// The manifests' digests of those images.
+    public func imageDigests(prefix hex: String) async throws -> [Digest] {
+        try await index.read { db in try ImageAlias.images(db, startingWith: hex) }
     }
 
     /// Removes an image's row, claims, pins and document at once, whatever wants it, unless a VM is bound to it.
@@ -195,5 +197,29 @@ extension ImageRecord {
         guard db.changesCount > 0 else { return false }
         try Sidecars.markImage(digest, db)
         return true
+    }
+}
+
+/// The digests that an image is known by: those of its manifest, its config, and indexes that led to it.
+private enum ImageAlias {
+    static func image(_ db: Database, _ digest: Digest) throws -> Digest? {
+        try Row.fetchOne(
+            db,
+            sql: """
+                SELECT image FROM image_aliases JOIN images ON images.digest = image WHERE alias = ?
+                ORDER BY kind = 'manifest' DESC, sequence DESC LIMIT 1
+                """,
+            arguments: [digest.hex]
+        )?.digest("image")
+    }
+
+    static func images(_ db: Database, startingWith hex: String) throws -> [Digest] {
+        guard hex.utf8.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) }) else { return [] }
+        // `g` follows every hex digit.
+        return try Row.fetchAll(
+            db,
+            sql: "SELECT DISTINCT image FROM image_aliases WHERE alias >= ? AND alias < ? ORDER BY image",
+            arguments: [hex, "\(hex)g"]
+        ).map { try $0.digest("image") }
     }
 }

@@ -17,10 +17,11 @@ extension Store {
     /// in the store.
     public func pins(ofSourcesStartingWith prefix: String) async throws -> [Source: Set<Digest>] {
         try await index.read { db in
+            let (condition, arguments) = Source.condition(startingWith: prefix)
             let rows = try Row.fetchCursor(
                 db,
-                sql: "SELECT source, image FROM pins WHERE substr(source, 1, ?) = ?",
-                arguments: [prefix.unicodeScalars.count, prefix]
+                sql: "SELECT source, image FROM pins WHERE \(condition)",
+                arguments: arguments
             )
             var pins: [Source: Set<Digest>] = [:]
             while let row = try rows.next() {

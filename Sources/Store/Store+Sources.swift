@@ -2,10 +2,15 @@ import GRDB
 import OCI
 
 extension Store {
-    /// What is remembered of every source, sorted.
-    public func sources() async throws -> [SourceRecord] {
+    /// What is remembered of every source whose written form starts with `prefix`, such as `inbox/`, sorted.
+    public func sources(startingWith prefix: String = "") async throws -> [SourceRecord] {
         try await index.read { db in
-            try Row.fetchAll(db, sql: "SELECT * FROM sources ORDER BY source").map(SourceRecord.init)
+            let (condition, arguments) = Source.condition(startingWith: prefix)
+            return try Row.fetchAll(
+                db,
+                sql: "SELECT * FROM sources WHERE \(condition) ORDER BY source",
+                arguments: arguments
+            ).map(SourceRecord.init)
         }
     }
 
@@ -60,5 +65,18 @@ extension SourceRecord {
             message: try row.optionalText("message"),
             absentSince: try row.optionalTime("absent_since")
         )
+    }
+}
+
+extension Source {
+    /// A condition on a column of sources, with its arguments: those whose written form starts so. It is a range, which
+    /// SQLite finds without a look at the others.
+    static func condition(startingWith prefix: String) -> (sql: String, arguments: StatementArguments) {
+        guard let last = prefix.unicodeScalars.last, let next = Unicode.Scalar(last.value + 1) else {
+            return ("TRUE", [])
+        }
+        var end = String.UnicodeScalarView(prefix.unicodeScalars.dropLast())
+        end.append(next)
+        return ("source >= ? AND source < ?", [prefix, String(end)])
     }
 }

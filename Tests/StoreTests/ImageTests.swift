@@ -170,4 +170,38 @@ struct ImageTests {
         try await store.removeSource(record.source)
         #expect(try await store.sources().isEmpty)
     }
+
+    @Test("sources and pins are found by what their written form starts with, and by nothing else")
+    func prefixes() async throws {
+        let image = try await fixture.image("i", ["a"])
+        let all = [
+            "inbox/", "inbox/.", "inbox/a", "inbox/é", "inbox/\u{10FFFF}", "inbox0", "inbo", "queue/a",
+        ]
+        for source in all.map(Source.init) {
+            try await store.setSource(SourceRecord(source: source, identity: "", state: .done))
+            try await store.pin(image.digest, by: source)
+        }
+        let expected = Set(all.filter { $0.hasPrefix("inbox/") })
+        #expect(Set(try await store.sources(startingWith: "inbox/").map(\.source.rawValue)) == expected)
+        #expect(
+            Set(try await store.pins(ofSourcesStartingWith: "inbox/").keys.map(\.rawValue)) == expected
+        )
+        #expect(try await store.sources().count == all.count)
+    }
+
+    @Test("an image's digest and record are told without what refers to it")
+    func withoutRelations() async throws {
+        let image = try await fixture.image("i", ["a", "b", "a"], references: ["localhost/i:1"])
+        #expect(try await store.imageDigest(knownAs: image.configDigest) == image.digest)
+        #expect(try await store.imageDigest(reference: "localhost/i:1") == image.digest)
+        #expect(try await store.imageDigests(prefix: String(image.digest.hex.prefix(12))) == [image.digest])
+        #expect(try await store.imageRecord(image.digest) == image)
+        let unknown = Digest.sha256(of: "unknown".utf8)
+        #expect(try await store.imageDigest(knownAs: unknown) == nil)
+        #expect(try await store.imageDigest(reference: "localhost/i:2") == nil)
+        #expect(try await store.imageRecord(unknown) == nil)
+        // A repeated layer takes its place once.
+        let size = UInt64(StoreFixture.content("a").count + StoreFixture.content("b").count)
+        #expect(try await store.image(image.digest)?.size == size)
+    }
 }

@@ -40,7 +40,7 @@ extension Inbox {
             running[name]?.isCancelled = true
             running[name]?.task.cancel()
         case .restore(let work, let images):
-            for image in images where try await store.image(image) == nil {
+            for image in images where try await store.imageDigest(knownAs: image) == nil {
                 say(
                     .info,
                     name,

@@ -97,7 +97,7 @@ extension Inbox {
         switch outcome {
         case .imported(let images, let digest): try await recordSuccess(work, images, digest)
         case .same(let images, let digest):
-            for image in images where try await store.image(image) == nil {
+            for image in images where try await store.imageDigest(knownAs: image) == nil {
                 // The digest was remembered, the image is not there any more: without the digest it is imported.
                 try await store.removeSource(.inbox(name))
                 return

@@ -40,7 +40,7 @@ extension Queue {
         case .pull(let pull): return pull
         case .cancel: running[source]?.task.cancel()
         case .restore(let pull, let image):
-            guard try await store.image(image) != nil else {
+            guard try await store.imageDigest(knownAs: image) != nil else {
                 say(
                     .info,
                     source,

@@ -104,11 +104,13 @@ public actor Queue {
     private func records() async throws -> (lines: [Source: SourceRecord], file: SourceRecord?) {
         var lines: [Source: SourceRecord] = [:]
         var file: SourceRecord?
-        for record in try await store.sources() {
-            if record.source == .queueFile {
-                file = record
-            } else if record.source.queueReference != nil || record.source.requestReference != nil {
-                lines[record.source] = record
+        for prefix in [Source.queuePrefix, Source.requestPrefix] {
+            for record in try await store.sources(startingWith: prefix) {
+                if record.source == .queueFile {
+                    file = record
+                } else {
+                    lines[record.source] = record
+                }
             }
         }
         return (lines, file)
