@@ -95,18 +95,24 @@ final class Index: Sendable {
 
     /// Runs a transaction that may write (`BEGIN IMMEDIATE`, GRDB's default for writes). Cancelling the task is
     /// heeded before it begins, never within: files that it moved and rows that it wrote stay together.
+    ///
+    /// - Parameter isChange: whether rows that it writes count in ``version``.
     func write<Success: Sendable>(
         evenIfCancelled: Bool = false,
+        isChange: Bool = true,
         _ body: @escaping @Sendable (Database) throws -> Success
     ) async throws -> Success {
         if !evenIfCancelled { try Task.checkCancellation() }
         do {
             return try await Task {
-                try await pool.write { db in
+                let (result, hasWritten) = try await pool.write { db in
                     let before = db.totalChangesCount
-                    defer { if db.totalChangesCount != before { changes.withLock { $0.own += 1 } } }
-                    return try body(db)
+                    let result = try body(db)
+                    return (result, db.totalChangesCount != before)
                 }
+                // Once it is committed: whoever sees the number finds the rows.
+                if hasWritten, isChange { changes.withLock { $0.own += 1 } }
+                return result
             }.value
         } catch { throw StoreError.translated(error, index: path) }
     }

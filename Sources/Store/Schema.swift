@@ -164,6 +164,8 @@ enum Schema {
         CREATE TRIGGER vm_layers_deleted AFTER DELETE ON vm_layers
             BEGIN UPDATE generations SET value = value + 1 WHERE name = 'vms'; END;
         """,
+        // An event about a request's file asks for what was made of it.
+        "CREATE INDEX vms_by_request ON vms (request)",
     ]
 
     /// Brings the index to today's version, in a transaction that reads the version itself: of two processes that

@@ -26,7 +26,8 @@ struct ImageDocument: Codable, Equatable {
     var claims: [Claim]
     /// Whether it is pinned by hand.
     var isPinnedByHand: Bool
-    /// VMs bound to it, with their layers.
+    /// VMs bound to it, with their layers. The digest of a request that was edited since may be an older one: after a rebuild
+    /// its config is rendered anew in any case.
     var vms: [VMRecord]
 }
 
@@ -82,7 +83,7 @@ struct Sidecars {
     }
 
     private func writeImage(_ digest: Digest, _ db: Database) throws {
-        guard let record = try StoredImage.fetch(db, [digest]).first?.record else {
+        guard let record = try ImageRecord.fetch(db, .some([digest])).first?.record else {
             return try Directory.unlink(layout.image(digest))
         }
         let document = ImageDocument(
@@ -123,7 +124,9 @@ extension Store {
         do {
             guard try await index.read({ db in try Sidecars.anyStale(db) }) else { return }
             var isDone = false
-            while !isDone { isDone = try await index.write { db in try sidecars.flush(db) } }
+            while !isDone {
+                isDone = try await index.write(isChange: false) { db in try sidecars.flush(db) }
+            }
         } catch is CancellationError {
             return
         } catch {

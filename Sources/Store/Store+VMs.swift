@@ -10,9 +10,9 @@ extension Store {
     public func vms() async throws -> [VMRecord] {
         let known = bindings.withLock { $0 }
         let found = try await index.read { db -> VMBindings in
-            let generation = try Int64.fetchOne(db, sql: "SELECT value FROM generations WHERE name = 'vms'")
+            let generation = try VMBindings.generation(db)
             if let known, known.generation == generation { return known }
-            return VMBindings(generation: generation ?? 0, records: try VMRecord.fetch(db, image: nil))
+            return VMBindings(generation: generation, records: try VMRecord.fetch(db, image: nil))
         }
         bindings.withLock { $0 = found }
         return found.records
@@ -23,12 +23,19 @@ extension Store {
         try await index.read { db in try VMRecord.fetch(db, where: "name = ?", [name]).first }
     }
 
-    /// Bindings by their names, those that there are.
-    public func vms(named names: [String]) async throws -> [VMRecord] {
+    /// Bindings by their names, and those that were made for a request file, those that there are.
+    public func vms(named names: [String], orOf request: String? = nil) async throws -> [VMRecord] {
         // SQLite takes a list of any length as one JSON value.
-        let list = String(decoding: try JSONEncoder().encode(names), as: UTF8.self)
+        let list = try JSON.text(names)
         return try await index.read { db in
-            try VMRecord.fetch(db, where: "name IN (SELECT value FROM json_each(?))", [list])
+            try VMRecord.fetch(
+                db,
+                where: """
+                    name IN (SELECT value FROM json_each(:names)
+                        UNION SELECT name FROM vms WHERE request = :request)
+                    """,
+                ["names": list, "request": request]
+            )
         }
     }
 
@@ -42,10 +49,10 @@ extension Store {
     ///
     /// - Throws: as ``setVM(_:)``, for the first that cannot be bound.
     public func setVMs(_ records: [VMRecord]) async throws {
+        guard !records.isEmpty else { return }
         let layout = layout
-        try await index.write { db in
+        try await change(taking: [], adding: records) { db in
             for record in records {
-                try VMRecord.markImage(ofVM: record.name, db)
                 try record.put(db, layout)
             }
         }
@@ -56,7 +63,7 @@ extension Store {
     /// - Throws: ``StoreError`` `notFound` when there is no such VM, `inUse` when the new name is taken.
     public func renameVM(_ name: String, to record: VMRecord) async throws {
         let layout = layout
-        try await index.write { db in
+        try await change(taking: [name], adding: [record]) { db in
             guard try VMRecord.exists(db, name) else { throw StoreError(.notFound, "there is no VM \(name)") }
             if name != record.name, try VMRecord.exists(db, record.name) {
                 throw StoreError(.inUse, "cannot rename the VM \(name): there is a VM \(record.name) already")
@@ -69,17 +76,70 @@ extension Store {
 
     /// Takes a binding away; one that is not there is fine.
     public func removeVM(_ name: String) async throws {
-        try await index.write { db in
+        try await change(taking: [name], adding: []) { db in
             try VMRecord.markImage(ofVM: name, db)
             try db.execute(sql: "DELETE FROM vms WHERE name = ?", arguments: [name])
         }
+    }
+
+    /// Changes bindings, and likewise the copy that is kept of all, if it was the last before.
+    private func change(
+        taking names: [String],
+        adding records: [VMRecord],
+        _ body: @escaping @Sendable (Database) throws -> Void
+    ) async throws {
+        let (before, after) = try await index.write { db in
+            let before = try VMBindings.generation(db)
+            try body(db)
+            return (before, try VMBindings.generation(db))
+        }
+        bindings.withLock { $0?.change(from: before, to: after, taking: names, adding: records) }
     }
 }
 
 /// Every binding as of some change of them. Reading ten thousand anew in every pass would cost more than all the rest.
 struct VMBindings: Sendable {
     var generation: Int64
+    /// Sorted by name, byte by byte.
     var records: [VMRecord]
+
+    /// A number that each change of a binding raises, in the transaction that makes it.
+    static func generation(_ db: Database) throws -> Int64 {
+        try Int64.fetchOne(db, sql: "SELECT value FROM generations WHERE name = 'vms'") ?? 0
+    }
+
+    /// Makes the change that brought the index from one generation to another; of any other generation this knows nothing,
+    /// and is read anew.
+    mutating func change(from: Int64, to: Int64, taking names: [String], adding new: [VMRecord]) {
+        guard generation == from else { return }
+        generation = to
+        for name in names {
+            let place = place(of: name)
+            if records.indices.contains(place), records[place].name == name { records.remove(at: place) }
+        }
+        for record in new {
+            let place = place(of: record.name)
+            if records.indices.contains(place), records[place].name == record.name {
+                records[place] = record
+            } else {
+                records.insert(record, at: place)
+            }
+        }
+    }
+
+    /// Where the binding of that name is, or would be.
+    private func place(of name: String) -> Int {
+        var (low, high) = (0, records.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if records[middle].name.utf8.lexicographicallyPrecedes(name.utf8) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        return low
+    }
 }
 
 extension VMRecord {
@@ -162,19 +222,22 @@ extension VMRecord {
         guard isThere == true else {
             throw StoreError(.notFound, "cannot bind the VM \(name): there is no image \(image)")
         }
+        let old = try VMRecord.fetch(db, where: "name = ?", [name]).first
         // A VM that is bound to these layers keeps them, whatever has happened to their files since.
-        let bound = try String.fetchAll(
-            db,
-            sql: "SELECT key FROM vm_layers WHERE vm = ? ORDER BY position",
-            arguments: [name]
-        )
-        for key in keys where try bound != keys.map(\.description) && layout.intactBlob(db, key) == nil {
-            throw StoreError(
-                .missingBlob,
-                "cannot bind the VM \(name): the layer \(key) of \(image) is missing; import it again"
-            )
+        if old?.keys != keys {
+            for key in keys where try layout.intactBlob(db, key) == nil {
+                throw StoreError(
+                    .missingBlob,
+                    "cannot bind the VM \(name): the layer \(key) of \(image) is missing; import it again"
+                )
+            }
         }
         if !isRebuilding { try requireMergedDisk(db, layout) }
+        try putRows(db, hasLayers: old?.keys == keys)
+        try markDocuments(db, old)
+    }
+
+    private func putRows(_ db: Database, hasLayers: Bool) throws {
         try db.execute(
             sql: """
                 INSERT INTO vms VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -187,6 +250,7 @@ extension VMRecord {
                 retiredAt?.nanoseconds, merged?.hex,
             ]
         )
+        guard !hasLayers else { return }
         try db.execute(sql: "DELETE FROM vm_layers WHERE vm = ?", arguments: [name])
         for (position, key) in keys.enumerated() {
             try db.execute(
@@ -194,6 +258,15 @@ extension VMRecord {
                 arguments: [name, position, key.description]
             )
         }
+    }
+
+    /// Notes that the documents of the images are behind. An edited request alone does not make them so: a document has all
+    /// bindings to an image, and would be written anew for each edit of any of them.
+    private func markDocuments(_ db: Database, _ old: VMRecord?) throws {
+        var edited = old
+        edited?.requestDigest = requestDigest
+        guard edited != self else { return }
+        if let old { try Sidecars.markImage(old.image, db) }
         try Sidecars.markImage(image, db)
     }
 }

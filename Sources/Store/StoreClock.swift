@@ -61,8 +61,8 @@ extension Store {
         return time
     }
 
-    /// Another value after each change of the index but that of the clock: by this process at once, by others as of
-    /// the last ``tick()``.
+    /// Another value after each change of the index but those of the clock and the notes of documents to rewrite: by this
+    /// process at once, by others as of the last ``tick()``.
     public var changes: StoreChanges { index.version }
 }
 

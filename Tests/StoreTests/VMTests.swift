@@ -1,3 +1,4 @@
+import Host
 import OCI
 import Testing
 
@@ -83,5 +84,65 @@ struct VMTests {
         #expect(try await store.vms() == [retired])
         try await other.removeVM(retired.name)
         #expect(try await store.vms().isEmpty)
+    }
+
+    @Test("what this process changed itself is known as a new process reads it")
+    func ownChanges() async throws {
+        let image = try await fixture.image("i", ["a", "b"])
+        var all = ["m", "c", "x"].map { StoreFixture.vm($0, image) }
+        #expect(try await store.vms().isEmpty)
+        func expectSame(_ what: String) async throws {
+            let known = try await store.vms()
+            #expect(try await fixture.reopened().vms() == known, "\(what)")
+            #expect(known.map(\.name) == all.map(\.name).sorted(), "\(what)")
+        }
+        try await store.setVMs(all)
+        try await expectSame("set")
+        all[0].requestDigest = .sha256(of: "edited".utf8)
+        try await store.setVM(all[0])
+        try await expectSame("edited")
+        #expect(try await store.vms()[1] == all[0])
+        all[1].name = ".retired/c-20260101T000000Z"
+        try await store.renameVM("c", to: all[1])
+        try await expectSame("renamed")
+        try await store.removeVM("x")
+        all.removeLast()
+        try await expectSame("removed")
+        try await fixture.reopened().removeVM("m")
+        all.remove(at: 0)
+        try await store.removeVM("not there")
+        try await expectSame("changed by another in between")
+    }
+
+    @Test("are found by their names and by the file that they were made for")
+    func byRequest() async throws {
+        let image = try await fixture.image("i", ["a"])
+        var web = StoreFixture.vm("web", image)
+        web.request = "front.yaml"
+        let others = ["a", "b"].map { StoreFixture.vm($0, image) }
+        try await store.setVMs([web] + others)
+        #expect(try await store.vms(named: ["a", "none"], orOf: "front.yaml") == [others[0], web])
+        #expect(try await store.vms(named: ["web"], orOf: "none.yaml") == [web])
+        #expect(try await store.vms(named: ["b"]) == [others[1]])
+    }
+
+    @Test("an edited request leaves the image's document as it is; any other change is written into it")
+    func documents() async throws {
+        let image = try await fixture.image("i", ["a"])
+        var vm = StoreFixture.vm("web", image)
+        try await store.setVM(vm)
+        _ = try await store.tick()
+        let path = fixture.layout.image(image.digest)
+        let written = try FileStatus.of(path)
+        vm.requestDigest = .sha256(of: "edited".utf8)
+        try await store.setVM(vm)
+        _ = try await store.tick()
+        #expect(try FileStatus.of(path) == written)
+        vm.absentSince = StoreTime(nanoseconds: 1)
+        try await store.setVM(vm)
+        _ = try await store.tick()
+        #expect(try FileStatus.of(path) != written)
+        let document = try JSON.decode(ImageDocument.self, from: try #require(try AtomicFile.read(path)))
+        #expect(document.vms == [vm])
     }
 }
