@@ -86,6 +86,14 @@ public struct SettleTracker: Sendable {
         return now >= due ? .settled : .wait(until: due)
     }
 
+    /// The tracker as it knows one file alone.
+    public func part(_ name: String) -> SettleTracker {
+        var part = self
+        part.entries = [:]
+        part.entries[name] = entries[name]
+        return part
+    }
+
     /// Forgets every file but these.
     public mutating func retain(only names: Set<String>) {
         entries = entries.filter { names.contains($0.key) }

@@ -7,6 +7,9 @@ extension Inbox {
     struct Quiet {
         var fingerprint: FolderFingerprint
         var changes: StoreChanges
+        /// What is said of it, once it was asked for.
+        var activity: InboxActivity?
+        var unfinished: [InboxItemStatus]?
     }
 
     /// One pass: observes, plans and applies. Where neither the folder nor the index changed since a pass that found
@@ -32,7 +35,11 @@ extension Inbox {
     private func fingerprint() async throws -> FolderFingerprint? {
         let path = settings.path
         return try await onThread(named: "inbox") { _ in
-            try? FolderFingerprint(of: path, enteringNamesEndingIn: InboxName.folderEnding)
+            var fingerprint = FolderFingerprint()
+            do throws(FileError) {
+                try fingerprint.add(path, enteringNamesEndingIn: InboxName.folderEnding)
+            } catch { return nil }
+            return fingerprint
         }
     }
 }

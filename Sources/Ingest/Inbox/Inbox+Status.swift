@@ -22,6 +22,13 @@ extension Inbox {
 
     /// Those of ``items()`` that are not done.
     public func unfinishedItems() -> [InboxItemStatus] {
+        if isQuiet, let known = quiet?.unfinished { return known }
+        let unfinished = listUnfinished()
+        if isQuiet { quiet?.unfinished = unfinished }
+        return unfinished
+    }
+
+    private func listUnfinished() -> [InboxItemStatus] {
         guard let observation else { return [] }
         let (queued, heldBack) = (Set(queue.names), plan.heldBack)
         return observation.items.compactMap { item in
@@ -149,7 +156,9 @@ extension Inbox {
                 await receipts.put(receipt)
             }
             for (file, summary) in files where !expected.contains(file) {
-                if summary.removed, let digest = summary.digest, try await store.image(digest) != nil {
+                if summary.removed, let digest = summary.digest,
+                    try await store.imageDigest(knownAs: digest) != nil
+                {
                     continue
                 }
                 try await receipts.removeFile(file)

@@ -137,7 +137,7 @@ public actor Inbox {
     private func records() async throws -> (items: [String: SourceRecord], folder: SourceRecord?) {
         var items: [String: SourceRecord] = [:]
         var folder: SourceRecord?
-        for record in try await store.sources() {
+        for record in try await store.sources(startingWith: Source.inboxPrefix) {
             if record.source == .inboxFolder {
                 folder = record
             } else if let name = record.source.inboxItem {
@@ -224,6 +224,13 @@ public actor Inbox {
 
     /// What the inbox is busy with, as of the last pass.
     public var activity: InboxActivity {
+        if isQuiet, let known = quiet?.activity { return known }
+        let activity = countActivity()
+        if isQuiet { quiet?.activity = activity }
+        return activity
+    }
+
+    private func countActivity() -> InboxActivity {
         var activity = InboxActivity(
             running: running.count,
             queued: queue.count,

@@ -19,23 +19,6 @@ struct VMsLook: Equatable {
 }
 
 extension VMs {
-    /// One pass: observes, plans and applies. Where nothing changed since a pass that found nothing to do, that is all.
-    ///
-    /// - Returns: what was done.
-    public func reconcile(now: StoreTime) async throws -> [VMOutcome] {
-        let look = try await look()
-        if look == quietLook { return [] }
-        let world = try assemble(look, now: now)
-        lastObservation = world
-        let plan = Self.plan(world)
-        let outcomes = await apply(plan)
-        let isQuiet = plan.steps.isEmpty && plan.nextDue == nil && plan.unavailable == nil && settlesAt == nil
-        // Assembling may itself have noted what the folders say.
-        quietLook = isQuiet ? look : nil
-        quietLook?.changes = changes
-        return outcomes
-    }
-
     /// Looks at requests, bindings, images and folders. Requests that did not change are not read again.
     public func observe(now: StoreTime) async throws -> VMObservation {
         let observation = try assemble(try await look(), now: now)
@@ -51,7 +34,7 @@ extension VMs {
         try assemble(try await look(at: listing), now: now)
     }
 
-    private func look() async throws -> VMsLook {
+    func look() async throws -> VMsLook {
         looked = MonotonicTime.now()
         for (name, isComplete, time) in finished {
             if isComplete {
@@ -109,7 +92,7 @@ extension VMs {
     }
 
     /// Puts an observation together, and keeps what the folders say of VMs that this process had not seen.
-    private func assemble(_ look: VMsLook, now: StoreTime) throws -> VMObservation {
+    func assemble(_ look: VMsLook, now: StoreTime) throws -> VMObservation {
         var world = emptyWorld(now: now)
         world.files = look.files
         world.unavailable = look.unavailable
@@ -163,7 +146,7 @@ extension VMs {
 
     private func state(of reference: String) async -> VMObservation.ImageState {
         do {
-            return try await images.inspect(reference).map { .found($0.digest) } ?? .missing
+            return try await images.digest(of: reference).map { .found($0) } ?? .missing
         } catch {
             return .unavailable(error.message)
         }
@@ -188,33 +171,29 @@ extension VMs {
 
     /// The part of the world that a file concerns; nil when nothing can be told of it yet.
     private func observe(only fileName: String, _ base: VMObservation) async throws -> VMObservation? {
-        let looker = folder
-        let (next, found) = try await onThread(named: "vm request") { _ in
-            var folder = looker
+        let part = folder.part(fileName)
+        let (looked, found) = try await onThread(named: "vm request") { _ in
+            var folder = part
             let now = MonotonicTime.now()
             folder.noteComplete(fileName, now: now)
             // Two statements: the look changes the folder that is returned.
             let found = folder.look(only: fileName, now: now)
             return (folder, found)
         }
-        folder = next
+        folder.adopt(looked, fileName)
         guard let file = found, let request = file.request else { return nil }
-        let bindings = try await store.vms()
         var world = emptyWorld(now: base.now)
-        let names = Set(
-            [request.name, file.stem] + bindings.lazy.filter { $0.request == fileName }.map(\.name)
-        )
-        world.bindings = bindings.filter { names.contains($0.name) }
+        world.bindings = try await store.vms(named: [request.name, file.stem], orOf: fileName)
+        let names = Set([request.name, file.stem] + world.bindings.map(\.name))
         let owners = Set(world.bindings.map(\.request))
         world.files = base.files.filter { other in
             other.name != fileName
-                && (owners.contains(other.name) || names.contains(other.stem)
-                    || other.request.map { names.contains($0.name) } ?? false)
+                && (owners.contains(other.name) || names.contains(other.request?.name ?? other.stem))
         }
         world.files.append(file)
         // What is half retired is for a whole pass.
         guard base.halfRetired.isEmpty else { return nil }
-        let (vms, known) = (settings.vms, Set(statuses.keys))
+        let (vms, known) = (settings.vms, names.filter { statuses[$0] != nil })
         let dataDisks = Self.dataDisks(world.files)
         let entries = try await onThread(named: "vm folder") { _ in
             let folder = try OpenFolder(vms)

@@ -41,7 +41,7 @@ public actor VMs {
     var lastObservation: VMObservation? { didSet { knownWishes = nil } }
     var lastLook: VMsLook?
     /// What was seen when there was nothing to do: as long as the same is seen, there is not.
-    var quietLook: VMsLook?
+    var quiet: Quiet?
     var lastPlan: VMPlan?
     var settlesAt: Int64?
     var pulls: [String: PullStanding] = [:]

@@ -73,6 +73,22 @@ struct RequestsFolder: Sendable {
         return listing
     }
 
+    /// The folder as it is remembered of one file alone: to be looked at on another thread without a copy of all files.
+    func part(_ name: String) -> RequestsFolder {
+        var part = self
+        part.known = [:]
+        part.known[name] = known[name]
+        part.tracker = tracker.part(name)
+        part.files = []
+        return part
+    }
+
+    /// Takes over what a part has found of its file.
+    mutating func adopt(_ part: RequestsFolder, _ name: String) {
+        known[name] = part.known[name]
+        files = []
+    }
+
     /// Looks at one file; nil when it is no request, or there is none.
     mutating func look(only name: String, now: Int64) -> RequestFile? {
         guard RequestFile.format(of: name) != nil else { return nil }

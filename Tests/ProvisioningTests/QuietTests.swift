@@ -1,0 +1,112 @@
+import Documents
+import Host
+import OCI
+import Store
+import SystemPackage
+import Testing
+
+@testable import Provisioning
+
+@Suite("A pass over VMs of which nothing changed")
+struct QuietTests {
+    let host: TestHost
+    let vms: VMs
+
+    init() async throws {
+        host = try TestHost()
+        vms = host.vms()
+        try await host.image("localhost/web:latest")
+        try host.request(
+            "web.yaml",
+            "image: localhost/web:latest\ndataDisks: [{ name: pg, size: 16MiB, mount: /pg }]"
+        )
+        try host.request("other.yaml", "image: localhost/web:latest")
+        try await settle()
+    }
+
+    /// One pass of an agent.
+    @discardableResult
+    private func pass() async throws -> [VMOutcome] {
+        try await vms.reconcile(now: try await host.store.tick())
+    }
+
+    /// Passes until one has nothing to do and takes no closer look.
+    private func settle() async throws {
+        for _ in 0..<5 { try await pass() }
+        #expect(try await isQuiet())
+    }
+
+    /// Whether a pass takes no closer look.
+    private func isQuiet() async throws -> Bool {
+        let looked = await vms.looked
+        try await pass()
+        return await vms.looked == looked
+    }
+
+    @Test("takes no closer look, and nothing that follows is lost")
+    func quiet() async throws {
+        for _ in 0..<3 { #expect(try await isQuiet()) }
+        try host.request("third.yaml", "image: localhost/web:latest")
+        #expect(try await pass().map(\.name) == ["third"])
+        try await settle()
+    }
+
+    @Test("but a request edited in place is followed")
+    func requestEdited() async throws {
+        let file = try File(host.settings.requests.appending("web.yaml"), .writeOnly, options: .truncate)
+        try Array("image: localhost/web:latest\ncpus: 2".utf8).withUnsafeBytes { try file.writeAll($0) }
+        #expect(try await pass().map(\.name) == ["web"])
+        #expect(try host.config("web")?["cpus"]?["boot_vcpus"] == 2)
+    }
+
+    @Test("but a request that went is noticed")
+    func requestGone() async throws {
+        try host.removeRequest("other.yaml")
+        #expect(try await pass().map(\.action) == [.markAbsent])
+    }
+
+    @Test("but a config that was edited in place is put right")
+    func configEdited() async throws {
+        let config = try host.config("web")
+        let file = try File(host.path("web/config.json"), .writeOnly, options: .truncate)
+        try Array("{}".utf8).withUnsafeBytes { try file.writeAll($0) }
+        #expect(try await pass().map(\.name) == ["web"])
+        #expect(try host.config("web") == config)
+    }
+
+    @Test("but a hypervisor that starts or ends is told of")
+    func hypervisor() async throws {
+        let lock = try host.hypervisor(on: "web")
+        try await pass()
+        #expect(try host.status("web")?.running == true)
+        try await settle()
+        try lock.unlock()
+        try await pass()
+        #expect(try host.status("web")?.running == false)
+    }
+
+    @Test("but a data disk that was removed is made again")
+    func dataDisk() async throws {
+        try Directory.unlink(host.path("web/data-pg.raw"))
+        #expect(try await pass().map(\.name) == ["web"])
+        #expect(try FileStatus.of(host.path("web/data-pg.raw")) != nil)
+    }
+
+    @Test("but an image that its reference no longer means is told of, whoever moved it")
+    func imageMoved() async throws {
+        let other = try Store(layout: host.store.layout)
+        let image = try #require(try await other.images().first)
+        var record = image.record
+        record.digest = .sha256(of: "another manifest".utf8)
+        try await other.commitImage(
+            record,
+            references: ["localhost/web:latest"],
+            source: .inbox("web.tar"),
+            replacing: false
+        )
+        host.images.add(record, hasKernel: true)
+        host.images.point("localhost/web:latest", at: record)
+        try await pass()
+        #expect(try host.status("web")?.phase == .held)
+    }
+}
