@@ -16,8 +16,16 @@ public protocol Module: Sendable {
     /// Names what is garbage, without side effects. `others` holds every module's snapshot under its name.
     func resolve(_ snapshot: Snapshot, others: Snapshots) throws -> [Candidate]
 
+    /// How long until something becomes garbage by time alone, where nothing changes meanwhile; nil when nothing will.
+    func untilDue(_ snapshot: Snapshot) -> Duration?
+
     /// Deletes candidates, each only if it still is garbage.
     func collect(_ candidates: [Candidate]) async throws -> [Collected]
+}
+
+extension Module {
+    /// Nothing, in a module to which time does not matter.
+    public func untilDue(_ snapshot: Snapshot) -> Duration? { nil }
 }
 
 /// Every module's snapshot under the module's name.

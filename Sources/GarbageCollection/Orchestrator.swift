@@ -6,10 +6,18 @@ public actor Orchestrator {
         public var candidates: [Candidate] = []
         /// What was deleted; empty for a dry run.
         public var collected: [Collected] = []
+        /// How long until something of what was kept becomes garbage by time alone; nil when nothing will.
+        public var untilDue: Duration?
+
         /// Creates a report; by default of a run that found nothing.
-        public init(candidates: [Candidate] = [], collected: [Collected] = []) {
+        public init(
+            candidates: [Candidate] = [],
+            collected: [Collected] = [],
+            untilDue: Duration? = nil
+        ) {
             self.candidates = candidates
             self.collected = collected
+            self.untilDue = untilDue
         }
 
         /// Bytes freed.
@@ -63,7 +71,10 @@ public actor Orchestrator {
             plans.append((module, candidates))
         }
         try Task.checkCancellation()
-        var report = Report(candidates: plans.flatMap(\.candidates))
+        var report = Report(
+            candidates: plans.flatMap(\.candidates),
+            untilDue: modules.compactMap { $0.untilDue(among: snapshots) }.min()
+        )
         guard !dryRun else { return report }
         var failures: [ModuleError] = []
         for (module, candidates) in plans where !candidates.isEmpty {
@@ -90,5 +101,9 @@ extension Module {
     fileprivate func candidates(among snapshots: Snapshots) throws -> [Candidate] {
         guard let own = snapshots.snapshot(of: name, as: Snapshot.self) else { return [] }
         return try resolve(own, others: snapshots)
+    }
+
+    fileprivate func untilDue(among snapshots: Snapshots) -> Duration? {
+        snapshots.snapshot(of: name, as: Snapshot.self).flatMap(untilDue)
     }
 }

@@ -11,13 +11,27 @@ struct ImageCollection: Module {
 
     var name: String { "images" }
 
-    func snapshot() async throws -> CollectionSnapshot { try await store.collectionSnapshot() }
+    /// How long a download to resume has to stand still.
+    static let partialTTL = Duration.seconds(24 * 3600)
+
+    func snapshot() async throws -> CollectionSnapshot {
+        try await store.notePartials()
+        return try await store.collectionSnapshot()
+    }
+
+    func untilDue(_ snapshot: CollectionSnapshot) -> Duration? {
+        let images = snapshot.images.filter(\.isUnwanted).compactMap(\.unpinnedAt)
+        let blobs = snapshot.blobs.filter { $0.leases.isEmpty && $0.vms.isEmpty && $0.images.isEmpty }
+        let merged = snapshot.merged.filter(\.vms.isEmpty)
+        let unwanted = images + blobs.map(\.committedAt) + merged.map(\.usedAt)
+        let downloads = snapshot.downloads.compactMap(\.unchangedSince)
+        let dues = unwanted.map { $0 + unpinnedTTL } + downloads.map { $0 + Self.partialTTL }
+        return dues.filter { $0 > snapshot.now }.min().map { $0 - snapshot.now }
+    }
 
     func resolve(_ snapshot: CollectionSnapshot, others: Snapshots) throws -> [Candidate] {
         let garbage = snapshot.images.filter { image in
-            guard image.pins.isEmpty, image.boundVMs.isEmpty, let since = image.unpinnedAt else {
-                return false
-            }
+            guard image.isUnwanted, let since = image.unpinnedAt else { return false }
             return since + unpinnedTTL <= snapshot.now
         }
         let images = garbage.map { image in
@@ -38,6 +52,9 @@ struct ImageCollection: Module {
                 || blob.committedAt + unpinnedTTL <= snapshot.now
         }
         let merged = snapshot.merged.filter { $0.vms.isEmpty && $0.usedAt + unpinnedTTL <= snapshot.now }
+        let downloads = snapshot.downloads.filter { download in
+            download.unchangedSince.map { $0 + Self.partialTTL <= snapshot.now } ?? false
+        }
         let orphans = snapshot.orphans.map { orphan in
             Candidate(
                 kind: orphan.kind,
@@ -62,6 +79,14 @@ struct ImageCollection: Module {
                     reason: "no VM is bound to it",
                     bytes: disk.bytes
                 )
+            }
+            + downloads.map { download in
+                Candidate(
+                    kind: "partial",
+                    id: download.path.string,
+                    reason: "nobody has resumed it for \(Self.partialTTL)",
+                    bytes: download.bytes
+                )
             } + orphans
     }
 
@@ -84,7 +109,7 @@ struct ImageCollection: Module {
             (byKind["merged"] ?? []).compactMap { Digest(hex: $0.id) },
             unusedSince: before
         )
-        let orphans = try await store.collectOrphans()
+        let orphans = try await store.collectOrphans(partialTTL: Self.partialTTL)
         return images.compactMap { collected("image", $0.description, 0) }
             + blobs.compactMap { collected("blob", $0.0.description, $0.1) }
             + merged.compactMap { collected("merged", $0.0.hex, $0.1) }
@@ -100,4 +125,9 @@ struct ImageCollection: Module {
                 )
             }
     }
+}
+
+extension CollectionSnapshot.Image {
+    /// Whether nothing keeps it but its grace.
+    fileprivate var isUnwanted: Bool { pins.isEmpty && boundVMs.isEmpty }
 }

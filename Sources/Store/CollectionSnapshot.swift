@@ -61,6 +61,16 @@ public struct CollectionSnapshot: Sendable, Hashable {
         public var bytes: UInt64
     }
 
+    /// A download to resume.
+    public struct Download: Sendable, Hashable, Codable {
+        /// Where it is.
+        public var path: FilePath
+        /// Bytes it takes on disk.
+        public var bytes: UInt64
+        /// Since when it is known not to have changed, on the store's clock; nil where it was not seen before.
+        public var unchangedSince: StoreTime?
+    }
+
     /// The store's time.
     public var now: StoreTime
     /// Every image, sorted by digest.
@@ -71,7 +81,9 @@ public struct CollectionSnapshot: Sendable, Hashable {
     public var merged: [Merged]
     /// Every VM's layers, by name.
     public var vms: [String: [LayerKey]]
-    /// What ``Store/collectOrphans(partialTTL:)`` would remove now, as far as a reader can tell.
+    /// Every download to resume.
+    public var downloads: [Download]
+    /// What ``Store/collectOrphans(partialTTL:)`` would remove now beside downloads, as far as a reader can tell.
     public var orphans: [Orphan]
 }
 
@@ -98,6 +110,9 @@ extension Store {
                 blobs: try CollectionSnapshot.blobs(db, images: images, vms: vms, temp: layout.temp),
                 merged: try CollectionSnapshot.merged(db),
                 vms: vms,
+                downloads: try Partials.standings(db, layout).map {
+                    CollectionSnapshot.Download(path: $0.path, bytes: $0.bytes, unchangedSince: $0.since)
+                },
                 orphans: try orphans.compactMap { try $0.snapshot(layout) }
             )
         }

@@ -36,6 +36,32 @@ extension Store {
         return found
     }
 
+    /// Remembers of each download to resume since when it has not changed, which is what its time is counted from.
+    public func notePartials() async throws {
+        let (layout, clock) = (layout, clock)
+        let isNews = try await index.read { db in
+            try Partials.standings(db, layout).contains { $0.since == nil }
+        }
+        guard isNews else { return }
+        try await index.write(isChange: false) { db in
+            try Partials.note(try Partials.standings(db, layout), db, now: try clock.advance(db))
+        }
+    }
+
+    /// Whether somebody works in the store, or left something behind there, of which no row need tell: work in flight, and
+    /// what is to be deleted.
+    public func hasWorkInFlight() async throws -> Bool {
+        let layout = layout
+        return try await translating {
+            try await onThread(named: "work-in-flight") { _ throws(FileError) in
+                for folder in [layout.temp, layout.trash] where try !Directory.names(in: folder).isEmpty {
+                    return true
+                }
+                return false
+            }
+        }
+    }
+
     /// Moves an orphan to the trash; the result tells where it is now.
     private static func discard(
         _ path: FilePath,

@@ -13,7 +13,7 @@ struct AgentTests {
         _ parts: [any Part],
         rescan: Duration = .seconds(3600),
         clock: @escaping Agent.Clock = { StoreTime(nanoseconds: 0) },
-        collect: @escaping Agent.Collector = { Orchestrator.Report() }
+        collect: @escaping Agent.Collector = { _ in CollectionOutcome(report: Orchestrator.Report()) }
     ) -> Agent {
         Agent(
             parts: parts,
@@ -57,6 +57,14 @@ struct AgentTests {
         #expect(part.passes == 2)
     }
 
+    @Test("a collection that is due makes a pass")
+    func collectionDue() async {
+        let part = FakePart("a")
+        let agent = agent([part], collect: { _ in CollectionOutcome(due: StoreTime(nanoseconds: 1_000_000)) })
+        await agent.run { [trigger] _ in if part.passes == 2 { trigger.finish() } }
+        #expect(part.passes == 2)
+    }
+
     @Test("the slow timer makes a pass though nobody asks")
     func rescan() async {
         let part = FakePart("a")
@@ -87,7 +95,7 @@ struct AgentTests {
 
     @Test("a collection that fails is reported and stops nothing")
     func collectionFault() async {
-        let report = await agent([FakePart("a")], collect: { throw Fault(description: "locked") }).pass()
+        let report = await agent([FakePart("a")], collect: { _ in throw Fault(description: "locked") }).pass()
         #expect(report.errors == [.init(part: "gc", message: "locked")])
         #expect(report.outcomes["a"] != nil)
     }

@@ -39,7 +39,7 @@ public struct AgentService: Service {
             rescan: world.settings.inbox.rescan,
             logger: logger,
             clock: { [store = world.store] in try await store.tick() },
-            collect: { try await crew.collect() }
+            collect: { now in try await crew.collect(now: now) }
         )
         let watching = Watching(
             // No input has a hidden name, unless the queue is given one.

@@ -10,6 +10,7 @@ actor Crew {
     private(set) var inbox: Inbox
     private(set) var queue: Queue
     private(set) var vms: VMs
+    private var collecting: Collecting
     private let trigger: Trigger
     private let triesOnce: Bool
 
@@ -17,6 +18,7 @@ actor Crew {
         self.world = world
         self.trigger = trigger
         self.triesOnce = triesOnce
+        collecting = Collecting(world.store, world.orchestrator)
         inbox = world.inbox(triesOnce: triesOnce) { trigger() }
         queue = world.queue(triesOnce: triesOnce) { trigger() }
         vms = world.vms { trigger() }
@@ -28,12 +30,14 @@ actor Crew {
     /// Makes the parts anew under other settings.
     func adopt(_ settings: Settings) async {
         world = await world.under(settings)
+        collecting = Collecting(world.store, world.orchestrator)
         inbox = world.inbox(triesOnce: triesOnce) { [trigger] in trigger() }
         queue = world.queue(triesOnce: triesOnce) { [trigger] in trigger() }
         vms = world.vms { [trigger] in trigger() }
     }
 
-    func collect() async throws -> Orchestrator.Report { try await world.orchestrator.run() }
+    /// Collects, in a pass that began at `now`; passes follow one another.
+    func collect(now: StoreTime) async throws -> CollectionOutcome { try await collecting.pass(now: now) }
 
     /// The folders whose events matter.
     func watchedFolders() async -> Set<FilePath> {

@@ -26,7 +26,7 @@ public struct OneRound: Sendable {
             rescan: .seconds(1),
             logger: logger,
             clock: { [store = world.store] in try await store.tick() },
-            collect: { try await crew.collect() }
+            collect: { now in try await crew.collect(now: now) }
         )
         return await withTaskCancellationOrGracefulShutdownHandler {
             await agent.runOnce(timeout: timeout)

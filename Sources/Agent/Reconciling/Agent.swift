@@ -1,4 +1,3 @@
-public import GarbageCollection
 public import Logging
 public import Store
 
@@ -10,8 +9,8 @@ public import Store
 public actor Agent {
     /// Advances the store's clock.
     public typealias Clock = @Sendable () async throws -> StoreTime
-    /// Collects garbage.
-    public typealias Collector = @Sendable () async throws -> Orchestrator.Report
+    /// Collects garbage, in a pass that began at that time.
+    public typealias Collector = @Sendable (StoreTime) async throws -> CollectionOutcome
     /// Hears of every pass.
     public typealias Observer = @Sendable (PassReport) async -> Void
 
@@ -100,27 +99,26 @@ public actor Agent {
     /// One pass. An error in one part is reported and the others go on.
     public func pass() async -> PassReport {
         var report = PassReport()
-        do {
-            let now = try await clock()
-            report.now = now
-            for part in parts {
-                do {
-                    report.outcomes[part.name] = try await part.reconcile(now: now)
-                    note(nil, of: part.name)
-                } catch {
-                    report.errors.append(.init(part: part.name, message: "\(error)"))
-                    note("\(error)", of: part.name)
-                }
-            }
-        } catch {
+        let now: StoreTime
+        do { now = try await clock() } catch {
             report.errors.append(.init(part: "store", message: "\(error)"))
             note("\(error)", of: "store")
             return report
         }
         note(nil, of: "store")
+        report.now = now
+        for part in parts {
+            do {
+                report.outcomes[part.name] = try await part.reconcile(now: now)
+                note(nil, of: part.name)
+            } catch {
+                report.errors.append(.init(part: part.name, message: "\(error)"))
+                note("\(error)", of: part.name)
+            }
+        }
         do {
-            let collection = try await collect()
-            report.collection = collection
+            let collection = try await collect(now)
+            (report.collection, report.collectionDue) = (collection.report, collection.due)
             note(nil, of: "gc")
         } catch {
             report.errors.append(.init(part: "gc", message: "\(error)"))

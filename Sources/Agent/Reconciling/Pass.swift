@@ -15,8 +15,10 @@ public struct PassReport: Sendable {
     public var outcomes: [String: Outcome] = [:]
     /// Parts that could not be reconciled.
     public var errors: [PartError] = []
-    /// What was collected; nil where the collection could not run.
+    /// What was collected; nil where the collection could not run, or had nothing to find.
     public var collection: Orchestrator.Report?
+    /// When a collection is worth running although nothing changes, on the store's clock; nil where none could run.
+    public var collectionDue: StoreTime?
     /// The store's clock at the start; nil where it could not be read.
     public var now: StoreTime?
 
@@ -30,9 +32,10 @@ public struct PassReport: Sendable {
     /// What waits for something else, over all parts.
     public var waiting: [Outcome.Finding] { outcomes.sorted { $0.key < $1.key }.flatMap(\.value.waiting) }
 
-    /// How long until the next look that some part asked for.
+    /// How long until the next look that some part asked for, or the next collection.
     public var untilNextLook: Duration? {
-        guard let now, let next = outcomes.values.compactMap(\.nextLook).min() else { return nil }
+        let looks = outcomes.values.compactMap(\.nextLook) + [collectionDue].compactMap(\.self)
+        guard let now, let next = looks.min() else { return nil }
         return next - now
     }
 
@@ -41,4 +44,18 @@ public struct PassReport: Sendable {
 
     /// Whether everything is as the inputs want it.
     public var isComplete: Bool { errors.isEmpty && failures.isEmpty && underway.isEmpty && waiting.isEmpty }
+}
+
+/// What came of the collection in a pass.
+public struct CollectionOutcome: Sendable, Hashable {
+    /// What it found and did; nil where there was nothing to find.
+    public var report: Orchestrator.Report?
+    /// When the next is worth running although nothing changes, on the store's clock; nil for no such time.
+    public var due: StoreTime?
+
+    /// Creates an outcome.
+    public init(report: Orchestrator.Report? = nil, due: StoreTime? = nil) {
+        self.report = report
+        self.due = due
+    }
 }

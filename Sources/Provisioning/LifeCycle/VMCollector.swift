@@ -39,6 +39,11 @@ struct VMCollector: Module {
         }
     }
 
+    func untilDue(_ snapshot: Snapshot) -> Duration? {
+        let dues = snapshot.retired.compactMap { $0.record.retiredAt.map { $0 + settings.retiredTTL } }
+        return dues.filter { $0 > snapshot.now }.min().map { $0 - snapshot.now }
+    }
+
     func collect(_ candidates: [Candidate]) async throws -> [Collected] {
         guard !candidates.isEmpty else { return [] }
         let lock = try await VMsLock.acquire(settings.vms)
