@@ -102,7 +102,8 @@ let package = Package(
         + room(
             "Agent",
             [
-                "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "GarbageCollection", "Store",
+                "Host", "Documents", "EROFS", "OCI", "CloudHypervisor", "Archives", "GarbageCollection",
+                "Store",
                 "ImageBackend", "Registry", "Snapshots", "Provisioning", "Ingest", log, system,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

@@ -1,3 +1,4 @@
+import Archives
 import EROFS
 import Foundation
 public import GarbageCollection
@@ -133,6 +134,11 @@ extension Settings {
                 expansion: UInt64(store.limits.expansion),
                 pathBytes: store.limits.pathBytes,
                 pathDepth: store.limits.pathDepth
+            ),
+            archives: ArchiveLimits(
+                members: store.limits.archiveMembers,
+                images: store.limits.archiveImages,
+                bytes: store.limits.archiveBytes
             ),
             engine: store.engine == .mkfs ? .mkfs : .native,
             check: store.check == .fsck ? .fsck : .none

@@ -20,6 +20,8 @@ public struct ArchiveError: Error, Sendable, CustomStringConvertible {
         case unsupported
         /// The kernel failed to read.
         case io
+        /// There is no room on the disk for what is read.
+        case noSpace
         /// Asked to stop.
         case cancelled
     }

@@ -8,8 +8,8 @@ struct ArchiveMembers {
     enum Home {
         /// A tar file.
         case tar(File)
-        /// A compressed tar file, whose documents were kept as they passed: by offset.
-        case compressed(documents: [UInt64: [UInt8]])
+        /// A stream, whose documents were kept as they passed: by offset.
+        case passed(documents: [UInt64: [UInt8]])
         /// A folder.
         case folder(FilePath)
     }
@@ -25,28 +25,28 @@ struct ArchiveMembers {
         var isSparse: Bool
     }
 
-    /// More members than any archive of images has; a root file system has them soon.
-    static let limit = 20_000
-
-    /// Bytes that a compressed archive may unpack to.
-    static let unpackedLimit: UInt64 = 1 << 40
-
-    /// Bytes of all documents that are kept of a compressed archive.
+    /// Bytes of all documents that are kept of an archive.
     static let documentsLimit = 64 << 20
 
     private(set) var home: Home
     let name: String
-    /// Of a compressed archive: the SHA-256 of its file.
-    private(set) var fileDigest: Digest?
+    let limits: ArchiveLimits
     private(set) var members: [String: Member] = [:]
     private(set) var repeated: Set<String> = []
     /// Whether the first member that tells is of an archive of images.
     private(set) var beginsLikeImages = false
 
-    /// Reads all headers of the archive, seeking over content; nil when it has more members than ``limit``.
-    init?(_ file: File, name: String, cancellation: Cancellation? = nil) throws(ArchiveError) {
+    /// Reads all headers of the archive, seeking over content; nil when it has more members than an archive of images may
+    /// have, and does not begin like one: a root file system has them soon.
+    init?(
+        _ file: File,
+        name: String,
+        limits: ArchiveLimits,
+        cancellation: Cancellation? = nil
+    ) throws(ArchiveError) {
         home = .tar(file)
         self.name = name
+        self.limits = limits
         let reader = TarReader(FileRangeSource(file: file, cancellation: cancellation), name: name)
         var isTold = false
         var count = 0
@@ -56,55 +56,26 @@ struct ArchiveMembers {
                 isTold = true
                 beginsLikeImages = answer
             }
-            if count > Self.limit {
+            if count > limits.members {
                 guard beginsLikeImages else { return nil }
-                throw Self.tooMany(name)
+                throw tooManyMembers(entry)
             }
             note(entry, at: reader.offset)
         }
     }
 
-    /// Decompresses an archive of images once from front to back: notes where its members lie, keeps what may be an
-    /// index, a manifest or a config, and takes the digest of the file.
-    init(compressed file: File, name: String, cancellation: Cancellation? = nil) throws(ArchiveError) {
+    /// Knows nothing yet of an archive of images that is going to pass.
+    init(passing name: String, limits: ArchiveLimits) {
+        home = .passed(documents: [:])
         self.name = name
-        home = .compressed(documents: [:])
+        self.limits = limits
         beginsLikeImages = true
-        let source = DecompressingSource(
-            FileRangeSource(file: file, cancellation: cancellation),
-            name: name,
-            limits: DecompressionLimits(outputBytes: Self.unpackedLimit),
-            isDigesting: true
-        )
-        let reader = TarReader(source, name: name)
-        var documents: [UInt64: [UInt8]] = [:]
-        var kept = 0
-        var count = 0
-        while let entry = try reader.next() {
-            count += 1
-            guard count <= Self.limit else { throw Self.tooMany(name) }
-            let offset = reader.offset
-            note(entry, at: offset)
-            guard entry.kind == .regular, !entry.isSparse, entry.size <= UInt64(OCILayout.configLimit),
-                let document = try Self.document(reader, entry.size)
-            else { continue }
-            kept += document.count
-            guard kept <= Self.documentsLimit else {
-                throw ArchiveError(
-                    .limitExceeded,
-                    "\(name): an archive of images with more than \(Self.documentsLimit >> 20) MiB of JSON documents"
-                )
-            }
-            documents[offset] = document
-        }
-        try reader.drain()
-        fileDigest = source.finishDigest()
-        home = .compressed(documents: documents)
     }
 
     /// Lists an OCI layout that is a folder. Symbolic links in it lead nowhere.
-    init(folder: FilePath) throws(ArchiveError) {
+    init(folder: FilePath, limits: ArchiveLimits) throws(ArchiveError) {
         name = folder.string
+        self.limits = limits
         home = .folder(folder)
         beginsLikeImages = true
         for file in ["oci-layout", "index.json"] { try note(file, in: folder) }
@@ -117,12 +88,20 @@ struct ArchiveMembers {
         do { names = try Directory.names(in: folder.pushing("blobs/sha256")) } catch {
             throw ArchiveError(error)
         }
-        guard names.count <= Self.limit else { throw Self.tooMany(name) }
+        guard names.count <= limits.members else {
+            throw ArchiveError(.limitExceeded, "\(name)/blobs/sha256: \(tooManyMembers)")
+        }
         for blob in names { try note("blobs/sha256/\(blob)", in: folder) }
     }
 
+    /// Bytes of a name, or of a link's target, that a member is noted under: no writer's are nearly as long, and the names of
+    /// all members are kept in memory.
+    private static let nameLimit = 1024
+
     private mutating func note(_ entry: TarEntry, at offset: UInt64) {
-        guard entry.kind != .directory, let path = Self.normalized(entry.path, in: []) else { return }
+        guard entry.kind != .directory, entry.path.count <= Self.nameLimit,
+            entry.linkTarget.count <= Self.nameLimit, let path = Self.normalized(entry.path, in: [])
+        else { return }
         let member = Member(
             kind: entry.kind,
             linkTarget: String(decoding: entry.linkTarget, as: UTF8.self),
@@ -140,22 +119,24 @@ struct ArchiveMembers {
         members[path] = Member(kind: .regular, linkTarget: "", offset: 0, size: status.size, isSparse: false)
     }
 
-    /// An entry's content if it begins as JSON does that matters here: no layer does.
-    private static func document(_ reader: TarReader, _ size: UInt64) throws(ArchiveError) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        while case .data(let piece)? = try reader.nextPiece() {
-            if bytes.isEmpty {
-                let first = piece.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
-                guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return nil }
-                bytes.reserveCapacity(Int(size))
-            }
-            bytes += piece
-        }
-        return bytes
+    /// Notes a member of a stream.
+    mutating func note(passing entry: TarEntry, at offset: UInt64) { note(entry, at: offset) }
+
+    /// Keeps the content of a member of a stream, which may be a document.
+    mutating func keep(_ document: [UInt8], at offset: UInt64) {
+        guard case .passed(var documents) = home else { return }
+        home = .passed(documents: [:])
+        documents[offset] = document
+        home = .passed(documents: documents)
     }
 
-    private static func tooMany(_ name: String) -> ArchiveError {
-        ArchiveError(.limitExceeded, "\(name): an archive of images with more than \(limit) members")
+    private var tooManyMembers: String {
+        "an archive of images with more than \(limits.members) members (store.limits.archiveMembers)"
+    }
+
+    /// The error of a member too many.
+    func tooManyMembers(_ entry: TarEntry) -> ArchiveError {
+        TarFailure(.limitExceeded, tooManyMembers).located(name, path: entry.path, offset: entry.offset)
     }
 
     /// Whether a member's name is one that only archives of images have, or one that they never have; nil for names
@@ -231,7 +212,7 @@ struct ArchiveMembers {
     private func documentSource(_ member: Member, _ path: String) throws(ArchiveError) -> any ByteSource {
         switch home {
         case .tar(let file): return FileRangeSource(file: file, offset: member.offset, length: member.size)
-        case .compressed(let documents):
+        case .passed(let documents):
             guard let bytes = documents[member.offset] else {
                 throw ArchiveError(
                     .invalid,
@@ -263,7 +244,7 @@ struct ArchiveMembers {
 
     /// A name without `.`, empty parts and leading slashes, relative to a folder; nil when it leads out of the archive
     /// or is no text.
-    private static func normalized(_ path: [UInt8], in folder: some Sequence<Substring>) -> String? {
+    static func normalized(_ path: [UInt8], in folder: some Sequence<Substring>) -> String? {
         guard let text = String(validating: path, as: UTF8.self) else { return nil }
         var parts = text.hasPrefix("/") ? [] : Array(folder)
         for part in text.split(separator: "/") where part != "." {

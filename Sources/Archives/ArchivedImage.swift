@@ -36,4 +36,9 @@ public struct ArchivedLayer: Sendable, Hashable {
     public let offset: UInt64
     /// Its bytes in the archive.
     public let size: UInt64
+
+    /// The digest of a member that an OCI layout names after it; nil for any other name, which may say anything.
+    public static func digest(inPath path: String) -> Digest? {
+        path.hasPrefix("blobs/sha256/") ? DockerManifest.digest(inName: path) : nil
+    }
 }

@@ -49,12 +49,27 @@ public struct DecompressionLimits: Sendable {
     public var outputBytes: UInt64?
     /// How many bytes may come out for each that went in, judged once 64 MiB have come out; nil is no limit.
     public var expansionRatio: UInt64?
+    /// The settings that the two bounds come from, for messages.
+    var outputSetting: String?
+    var expansionSetting: String?
 
     /// Creates limits.
-    public init(windowBytes: UInt64 = 128 << 20, outputBytes: UInt64? = nil, expansionRatio: UInt64? = nil) {
+    ///
+    /// - Parameters:
+    ///   - outputSetting: the setting that `outputBytes` comes from, for messages.
+    ///   - expansionSetting: the setting that `expansionRatio` comes from, for messages.
+    public init(
+        windowBytes: UInt64 = 128 << 20,
+        outputBytes: UInt64? = nil,
+        expansionRatio: UInt64? = nil,
+        outputSetting: String? = nil,
+        expansionSetting: String? = nil
+    ) {
         self.windowBytes = windowBytes
         self.outputBytes = outputBytes
         self.expansionRatio = expansionRatio
+        self.outputSetting = outputSetting
+        self.expansionSetting = expansionSetting
     }
 
     /// A window of 128 MiB, what `zstd` and `xz -9` make and read without being asked; nothing else.

@@ -196,13 +196,15 @@ public final class DecompressingSource: ByteSource {
         produced += UInt64(more)
         consumed += UInt64(taken)
         if let limit = limits.outputBytes, produced > limit {
-            throw located(
-                DecoderFailure(.limitExceeded, "it unpacks to more than the \(limit) bytes allowed")
-            )
+            throw exceeds("it unpacks to more than the \(limit) bytes allowed", limits.outputSetting)
         }
         if let ratio = limits.expansionRatio, produced > 64 << 20, produced / max(1, ratio) > consumed {
-            throw located(DecoderFailure(.limitExceeded, "it unpacks to more than \(ratio) times its size"))
+            throw exceeds("it unpacks to more than \(ratio) times its size", limits.expansionSetting)
         }
+    }
+
+    private func exceeds(_ what: String, _ setting: String?) -> ArchiveError {
+        located(DecoderFailure(.limitExceeded, what + (setting.map { " (\($0))" } ?? "")))
     }
 
     private func located(_ failure: DecoderFailure) -> ArchiveError {

@@ -24,8 +24,7 @@ struct DockerManifest: Decodable {
     static func read(_ members: ArchiveMembers) throws(ArchiveError) -> [DockerManifest]? {
         guard let member = members.members["manifest.json"], member.size <= OCILayout.manifestLimit,
             let bytes = try members.read("manifest.json", limit: OCILayout.manifestLimit),
-            let manifests = try? JSONDecoder().decode([DockerManifest].self, from: Data(bytes)),
-            !manifests.isEmpty
+            let manifests = list(bytes)
         else { return nil }
         guard !members.repeated.contains("manifest.json") else {
             throw ArchiveError(
@@ -34,6 +33,28 @@ struct DockerManifest: Decodable {
             )
         }
         return manifests
+    }
+
+    /// Tags that all images of an archive may have.
+    private static let tagLimit = 10_000
+
+    /// Refuses more tags than anyone gives: each is compared with the others.
+    static func checkTags(of manifests: [DockerManifest], in members: ArchiveMembers) throws(ArchiveError) {
+        let count = manifests.reduce(0) { $0 + ($1.repoTags?.count ?? 0) }
+        guard count <= tagLimit else {
+            throw ArchiveError(
+                .limitExceeded,
+                "\(members.name): 'manifest.json' has \(count) tags; \(tagLimit) are allowed"
+            )
+        }
+    }
+
+    /// The images of such a document; nil for any other.
+    static func list(_ bytes: [UInt8]) -> [DockerManifest]? {
+        guard let manifests = try? JSONDecoder().decode([DockerManifest].self, from: Data(bytes)) else {
+            return nil
+        }
+        return manifests.isEmpty ? nil : manifests
     }
 
     static func digest(inName name: String) -> Digest? {
@@ -54,7 +75,8 @@ struct DockerArchive {
 
     /// The images for the platform.
     func images(_ manifests: [DockerManifest]) throws(ArchiveError) -> [ArchivedImage] {
-        try members.check(images: manifests.count)
+        try members.check(images: manifests.count, in: "manifest.json")
+        try DockerManifest.checkTags(of: manifests, in: members)
         var images: [ArchivedImage] = []
         var others: Set<String> = []
         for manifest in manifests {
@@ -63,6 +85,7 @@ struct DockerArchive {
                 images[known].references += image.references.filter { !images[known].references.contains($0) }
             } else {
                 images.append(image)
+                try members.check(documentsOf: images)
             }
         }
         guard !images.isEmpty else { throw members.nothing(for: platform, but: others) }
@@ -99,11 +122,9 @@ struct DockerArchive {
         var layers: [ArchivedLayer] = []
         for (path, diffID) in zip(manifest.layers, config.diffIDs) {
             guard let member = try members.file(path) else { throw members.missing(path) }
-            // A name below `blobs` is the digest of these bytes; `ID.tar` may be named after anything.
-            let digest = path.hasPrefix("blobs/sha256/") ? DockerManifest.digest(inName: path) : nil
             layers.append(
                 ArchivedLayer(
-                    digest: digest,
+                    digest: ArchivedLayer.digest(inPath: path),
                     diffID: diffID,
                     mediaType: nil,
                     annotations: nil,

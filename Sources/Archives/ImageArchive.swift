@@ -7,7 +7,7 @@ public import SystemPackage
 ///
 /// One pass over the headers makes an index of offsets; layers are read where they lie. A file that is compressed as a
 /// whole is decompressed once to make that index, and once more to read layers in the order in which they lie:
-/// nothing is ever unpacked to a file. Indexes, manifests and
+/// nothing is ever unpacked to a file. What comes through a pipe is an ``ArchiveStream``. Indexes, manifests and
 /// configs are verified against their digests while opening. Images for other platforms, attestations and artifacts
 /// that are no images are passed over, whether the archive has their blobs or not.
 public final class ImageArchive: Sendable {
@@ -55,32 +55,39 @@ public final class ImageArchive: Sendable {
     /// - Parameters:
     ///   - name: Names the file in errors.
     ///   - platform: Which images are wanted.
+    ///   - limits: What the archive may hold.
     /// - Returns: nil for any other tar, which is then a root file system.
     /// - Throws: ``ArchiveError``; `unsupported` for an archive that has nothing for the platform.
     public static func open(
         _ file: File,
         name: String,
         platform: Platform = .host,
+        limits: ArchiveLimits = ArchiveLimits(),
         cancellation: Cancellation? = nil
     ) throws(ArchiveError) -> ImageArchive? {
         if try isCompressed(file, name) {
-            guard try beginsLikeImages(file, name) else { return nil }
-            let members = try ArchiveMembers(compressed: file, name: name, cancellation: cancellation)
-            guard let (kind, images) = try images(in: members, platform) else { return nil }
+            let start = FileRangeSource(file: file, cancellation: cancellation)
+            guard try beginsLikeImages(start, name) else { return nil }
+            let source = DigestingSource(FileRangeSource(file: file, cancellation: cancellation))
+            let stream = ArchiveStream(source, name: name, limits: limits, platform: platform)
+            while try stream.next() != nil {}
+            guard let (kind, images) = try images(in: stream.members, platform) else { return nil }
             let cursor = ArchiveCursor(file: file, name: name)
-            return ImageArchive(kind, images, cursor: cursor, digest: members.fileDigest)
+            return ImageArchive(kind, images, cursor: cursor, digest: source.finish().digest)
         }
-        guard let members = try ArchiveMembers(file, name: name, cancellation: cancellation),
-            let (kind, images) = try images(in: members, platform)
+        let members = try ArchiveMembers(file, name: name, limits: limits, cancellation: cancellation)
+        guard let members, let (kind, images) = try images(in: members, platform)
         else { return nil }
         return ImageArchive(kind, images, file: file)
     }
 
     /// Opens an OCI layout that is a folder. Its files are opened here, and none of them through a symbolic link.
-    public static func open(layout folder: FilePath, platform: Platform = .host) throws(ArchiveError)
-        -> ImageArchive
-    {
-        let members = try ArchiveMembers(folder: folder)
+    public static func open(
+        layout folder: FilePath,
+        platform: Platform = .host,
+        limits: ArchiveLimits = ArchiveLimits()
+    ) throws(ArchiveError) -> ImageArchive {
+        let members = try ArchiveMembers(folder: folder, limits: limits)
         guard let index = try OCILayout.index(members) else {
             throw ArchiveError(
                 .invalid,
@@ -98,13 +105,14 @@ public final class ImageArchive: Sendable {
         return ImageArchive(.ociLayout, images, layerFiles: files, digest: Digest.sha256(of: document))
     }
 
-    private static func images(
+    static func images(
         in members: ArchiveMembers,
         _ platform: Platform
     ) throws(ArchiveError) -> (Kind, [ArchivedImage])? {
         let docker = try DockerManifest.read(members)
         if let index = try OCILayout.index(members) {
             var images = try OCILayout(members, platform).images(index)
+            if let docker { try DockerManifest.checkTags(of: docker, in: members) }
             addReferences(of: docker ?? [], to: &images)
             return (.ociLayout, images)
         }
@@ -155,12 +163,26 @@ public final class ImageArchive: Sendable {
         return source.compression != Compression.none
     }
 
-    /// Whether the first members have names that only archives of images have; no more than those is decompressed.
-    private static func beginsLikeImages(_ file: File, _ name: String) throws(ArchiveError) -> Bool {
-        let reader = TarReader(DecompressingSource(FileRangeSource(file: file), name: name), name: name)
-        while let entry = try reader.next() {
+    /// Members whose names may be anybody's, after which the next would tell no more.
+    private static let ambiguousLimit = 100
+
+    /// Whether the first members have names that only archives of images have, or one of them is the list of a
+    /// docker-archive; no more than those is decompressed.
+    static func beginsLikeImages(_ source: any ByteSource, _ name: String) throws(ArchiveError) -> Bool {
+        let reader = TarReader(DecompressingSource(source, name: name), name: name)
+        for _ in 0..<ambiguousLimit {
+            guard let entry = try reader.next() else { return false }
             if let answer = ArchiveMembers.isOfImages(entry.path) { return answer }
+            // It has a document's name, but no document is as large.
+            guard entry.size <= OCILayout.manifestLimit else { return false }
+            guard ArchiveMembers.normalized(entry.path, in: []) == "manifest.json" else { continue }
+            var document: [UInt8] = []
+            while case .data(let piece)? = try reader.nextPiece() { document += piece }
+            if isDockerManifest(document) { return true }
         }
         return false
     }
+
+    /// Whether a document is the list of a docker-archive's images, `manifest.json`.
+    public static func isDockerManifest(_ bytes: [UInt8]) -> Bool { DockerManifest.list(bytes) != nil }
 }

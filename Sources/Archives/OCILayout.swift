@@ -10,15 +10,15 @@ struct OCILayout {
     static let layerLimit = 500
     /// How deep indexes may lie in one another.
     private static let indexDepth = 4
-    /// Manifests that are looked at in one archive.
-    static let imageLimit = 1000
-
     private let members: ArchiveMembers
     private let platform: Platform
+    private let awaitsLayers: Bool
 
-    init(_ members: ArchiveMembers, _ platform: Platform) {
+    /// - Parameter awaitsLayers: whether layers may be missing; where they lie is then not known.
+    init(_ members: ArchiveMembers, _ platform: Platform, awaitsLayers: Bool = false) {
         self.members = members
         self.platform = platform
+        self.awaitsLayers = awaitsLayers
     }
 
     /// The layout's index; nil when the archive is no layout.
@@ -34,7 +34,7 @@ struct OCILayout {
 
     /// The images for the platform.
     func images(_ index: Index) throws(ArchiveError) -> [ArchivedImage] {
-        try members.check(images: index.manifests.count)
+        try members.check(images: index.manifests.count, in: "index.json")
         var images: [ArchivedImage] = []
         var others: Set<String> = []
         for descriptor in index.manifests {
@@ -45,6 +45,7 @@ struct OCILayout {
                 images[known].references += image.references.filter { !images[known].references.contains($0) }
             } else {
                 images.append(image)
+                try members.check(documentsOf: images)
             }
         }
         guard !images.isEmpty else { throw members.nothing(for: platform, but: others) }
@@ -133,8 +134,9 @@ struct OCILayout {
             )
         }
         let path = ArchiveMembers.blobPath(descriptor.digest)
-        guard let member = try members.file(path) else { throw members.missing(path) }
-        guard member.size == descriptor.size else {
+        let member = try members.file(path)
+        guard member != nil || awaitsLayers else { throw members.missing(path) }
+        if let member, member.size != descriptor.size {
             throw members.wrongSize(path, member.size, descriptor.size)
         }
         return ArchivedLayer(
@@ -143,8 +145,8 @@ struct OCILayout {
             mediaType: type,
             annotations: descriptor.annotations,
             path: path,
-            offset: member.offset,
-            size: member.size
+            offset: member?.offset ?? 0,
+            size: descriptor.size
         )
     }
 
@@ -186,13 +188,27 @@ extension ArchiveMembers {
         )
     }
 
-    func check(images count: Int) throws(ArchiveError) {
-        guard count <= OCILayout.imageLimit else {
+    func check(images count: Int, in document: String) throws(ArchiveError) {
+        guard count <= limits.images else {
             throw ArchiveError(
                 .limitExceeded,
-                "\(name): \(count) images; \(OCILayout.imageLimit) are allowed"
+                "\(name): '\(document)' lists \(count) images; \(limits.images) are allowed (store.limits.archiveImages)"
             )
         }
+    }
+
+    /// What is kept of the images is bounded: they may all have one large config.
+    func check(documentsOf images: [ArchivedImage]) throws(ArchiveError) {
+        let bytes = images.reduce(0) { $0 + ($1.manifestBytes?.count ?? 0) + $1.configBytes.count }
+        guard bytes <= Self.documentsLimit else { throw tooManyDocuments }
+    }
+
+    /// The error of more JSON documents than are kept.
+    var tooManyDocuments: ArchiveError {
+        ArchiveError(
+            .limitExceeded,
+            "\(name): the JSON documents of its images come to more than \(Self.documentsLimit >> 20) MiB"
+        )
     }
 
     func check(layers count: Int) throws(ArchiveError) {

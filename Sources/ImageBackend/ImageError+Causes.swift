@@ -38,6 +38,7 @@ extension ImageError {
             case .limitExceeded: .limitExceeded
             case .unsupported: .unsupported
             case .io: .io
+            case .noSpace: .noSpace
             case .cancelled: .cancelled
             }
         self.init(code, error.message, isTransient: error.isTransient || error.code == .cancelled)

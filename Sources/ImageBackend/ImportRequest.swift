@@ -13,12 +13,14 @@ public struct ImportRequest: Sendable {
         case open(File)
         /// A folder that is an OCI layout; its promised digest is that of its `index.json`.
         case layout(FilePath)
+        /// A pipe, read once from front to back.
+        case pipe(File)
 
         /// Where it lies, for messages.
         public var path: FilePath {
             switch self {
             case .path(let path), .layout(let path): path
-            case .open(let file): file.path
+            case .open(let file), .pipe(let file): file.path
             }
         }
     }

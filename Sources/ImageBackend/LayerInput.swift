@@ -33,6 +33,30 @@ struct LayerInput: Sendable {
         case file(File)
         /// A member of an archive of images.
         case member(ArchivedLayer, of: ImageArchive)
+        /// A pipe.
+        case pipe(PipedLayer)
+        /// A member of an archive of images that comes through a pipe, as it passes.
+        case passing(PassingMember)
+        /// A member that has passed.
+        case passed(PassedMember)
+    }
+
+    /// Whether the bytes may be read more than once, at any time.
+    private var isAtHand: Bool {
+        switch bytes {
+        case .file, .member: true
+        case .pipe, .passing, .passed: false
+        }
+    }
+
+    /// Whether hashing the bytes before they are converted is worth it: a compressed archive is read twice for that.
+    var isCheapToIdentify: Bool { isAtHand && sequence == nil }
+
+    /// Whether a digest covers the bytes, so that the end of the tar may be missing. The config of an archive of images has
+    /// one for every layer, also where it has not come yet.
+    var isVouchedFor: Bool {
+        if case .passing = bytes { return true }
+        return digest != nil || diffID != nil
     }
 
     /// The layer as a native one; nil for a tar.
@@ -49,22 +73,35 @@ struct LayerInput: Sendable {
     }
 
     /// A stream of the bytes.
-    func source(_ cancellation: Cancellation) -> any ByteSource {
+    ///
+    /// - Throws: ``ImageError`` where they have passed.
+    func source(_ cancellation: Cancellation) throws(ImageError) -> any ByteSource {
         switch bytes {
-        case .file(let file): FileSource(file: file, cancellation: cancellation)
-        case .member(let layer, let archive): archive.layerSource(layer, cancellation: cancellation)
+        case .file(let file): return FileSource(file: file, cancellation: cancellation)
+        case .member(let layer, let archive): return archive.layerSource(layer, cancellation: cancellation)
+        case .pipe(let layer):
+            guard let source = layer.take() else { throw hasPassed }
+            return source
+        case .passing(let member): return member
+        case .passed(let member):
+            guard case .kept(let file) = member else { throw hasPassed }
+            return FileRangeSource(file: file, cancellation: cancellation)
         }
+    }
+
+    private var hasPassed: ImageError {
+        ImageError(.io, "\(name) has passed and cannot be read again: import the archive from a file")
     }
 
     /// Reads all bytes and tells which they are.
     ///
-    /// - Throws: `ArchiveError`.
-    func identify(_ cancellation: Cancellation) throws(ArchiveError) -> ImportedLayer.Bytes {
+    /// - Throws: `ArchiveError`, `ImageError`.
+    func identify(_ cancellation: Cancellation) throws -> ImportedLayer.Bytes {
         let stream: any ByteSource =
             switch bytes {
             // Leaves the file's position to whoever reads it next.
             case .file(let file): FileRangeSource(file: file, cancellation: cancellation)
-            case .member: source(cancellation)
+            default: try source(cancellation)
             }
         let source = DigestingSource(stream)
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
@@ -77,177 +114,39 @@ struct LayerInput: Sendable {
         return ImportedLayer.Bytes(digest: digest, count: count, compression: compression ?? .none)
     }
 
+    /// Whether it is a native layer that was brought into the store as it passed.
+    var wasTaken: Bool {
+        if case .passed(.taken) = bytes { true } else { false }
+    }
+
+    /// What came of converting it as it passed; its image is put into a place. Nil where it is still to be read.
+    ///
+    /// - Throws: ``ImageError`` where it could not be converted, or is not what the store took it for.
+    func converted(to image: FilePath) async throws -> LayerConverter.Result? {
+        guard case .passed(let member) = bytes else { return nil }
+        switch member {
+        case .converted(let layer):
+            try check(layer.conversion)
+            try await onThread(named: "place-layer") { try layer.place(at: image, $0) }
+            return layer.conversion
+        case .failed(let error): throw error
+        case .known(let diffID): throw mismatch(unpackedTo: diffID)
+        case .kept, .taken, .passedOver: return nil
+        }
+    }
+
     /// Refuses a conversion whose digests are not those that were promised.
     func check(_ conversion: LayerConverter.Result) throws(ImageError) {
         if let digest, digest != conversion.digest { throw .mismatch(name, conversion.digest, digest) }
-        if let diffID, diffID != conversion.diffID {
-            throw ImageError(
-                .digestMismatch,
-                "\(name) unpacks to a tar with the digest \(conversion.diffID), but the image's config says \(diffID); "
-                    + "save the image again"
-            )
-        }
-    }
-}
-
-/// What an import request comes to: images, and what is known of them beforehand.
-struct ImportPlan: Sendable {
-    /// One image.
-    struct PlannedImage: Sendable {
-        var layers: [LayerInput]
-        /// What it is called.
-        var references: [Reference]
-        /// The image in an archive of images; nil where the layers are all there is.
-        var archived: ArchivedImage?
-        /// What had to be left out.
-        var warnings: [String] = []
+        if diffID != nil, diffID != conversion.diffID { throw mismatch(unpackedTo: conversion.diffID) }
     }
 
-    var images: [PlannedImage] = []
-    /// The digest of an archive of images, read for itself since its layers are read in any order.
-    var archiveDigest: Digest?
-    /// The files that are read, to tell whether they changed meanwhile.
-    var files: [File] = []
-
-    /// Opens what a request names.
-    ///
-    /// - Throws: ``ImageError``.
-    init(_ request: ImportRequest, cancellation: Cancellation) throws(ImageError) {
-        do {
-            var layers: [LayerInput] = []
-            for (position, input) in request.inputs.enumerated() {
-                let promised =
-                    position < request.promisedDigests.count ? request.promisedDigests[position] : nil
-                let name = input.path.string
-                let archive: ImageArchive?
-                var whole: File?
-                switch input {
-                case .layout(let folder): archive = try ImageArchive.open(layout: folder)
-                case .path(let path):
-                    whole = try File.regular(path)
-                    archive = try whole.flatMap { try Self.openArchive($0, cancellation) }
-                case .open(let file):
-                    whole = file
-                    archive = try Self.openArchive(file, cancellation)
-                }
-                files += archive?.files ?? []
-                if let whole { files.append(whole) }
-                guard let archive else {
-                    guard let whole else { continue }
-                    layers.append(
-                        LayerInput(
-                            name: name,
-                            bytes: .file(whole),
-                            size: try whole.status().size,
-                            digest: promised
-                        )
-                    )
-                    continue
-                }
-                guard request.inputs.count == 1 else {
-                    throw ImageError(
-                        .invalidArchive,
-                        "\(name) is an archive of images and cannot be a layer of one; import it by itself"
-                    )
-                }
-                let digest =
-                    try archive.digest
-                    ?? whole.map { try FileDigest.sha256(of: $0, cancellation: cancellation) }
-                if let promised, let digest, promised != digest {
-                    throw ImageError.mismatch(name, digest, promised)
-                }
-                archiveDigest = digest
-                images = try Self.images(of: archive, for: request, name: name)
-            }
-            if !layers.isEmpty {
-                let reference =
-                    try request.naming.map { try $0.reference() } ?? OCIBackend.localReference(request.name)
-                images = [PlannedImage(layers: layers, references: [reference])]
-            }
-        } catch {
-            throw ImageError(
-                error,
-                during: "opening \(request.inputs.map(\.path.string).joined(separator: ", "))"
-            )
-        }
-    }
-
-    private static func images(
-        of archive: ImageArchive,
-        for request: ImportRequest,
-        name: String
-    ) throws(ImageError) -> [PlannedImage] {
-        var named: [(image: ArchivedImage, names: [Reference], warnings: [String])]
-        if let naming = request.naming {
-            let references: [(names: [Reference], warnings: [String])]
-            do throws(ImageError) { references = try naming.references(of: archive.images) } catch {
-                throw ImageError(error.code, "\(name): \(error.message)")
-            }
-            named = zip(archive.images, references).map { ($0, $1.names, $1.warnings) }
-        } else {
-            let chosen = try Self.choose(request.select, from: archive, name: name)
-            named = [(chosen, [try OCIBackend.localReference(request.name)], [])]
-        }
-        return named.map { image, names, warnings in
-            let layers = image.layers.map { layer in
-                LayerInput(
-                    name: "\(name): \(layer.path)",
-                    bytes: .member(layer, of: archive),
-                    size: layer.size,
-                    digest: layer.digest,
-                    diffID: layer.diffID,
-                    kind: layer.mediaType?.isErofsLayer == true
-                        ? .erofs(hasOpaqueRoot: NativeAnnotation.hasOpaqueRoot(layer.annotations)) : .tar
-                )
-            }
-            return PlannedImage(layers: layers, references: names, archived: image, warnings: warnings)
-        }
-    }
-
-    /// What is no tar at all, or is damaged, is the conversion's to report.
-    private static func openArchive(_ file: File, _ cancellation: Cancellation) throws(ArchiveError)
-        -> ImageArchive?
-    {
-        do throws(ArchiveError) {
-            return try ImageArchive.open(file, name: file.path.string, cancellation: cancellation)
-        } catch {
-            guard [.notATar, .truncated, .checksum, .trailingGarbage].contains(error.code) else {
-                throw error
-            }
-            return nil
-        }
-    }
-
-    private static func choose(
-        _ select: String?,
-        from archive: ImageArchive,
-        name: String
-    ) throws(ImageError) -> ArchivedImage {
-        let list = archive.images.map { $0.references.first ?? $0.tag ?? $0.configDigest.description }
-        if let select {
-            let wanted = (try? Reference(parsing: select))?.description
-            let matches = archive.images.filter { image in
-                image.tag == select || image.manifestDigest?.description == select
-                    || image.configDigest.description == select
-                    || image.references.contains {
-                        $0 == select || (try? Reference(parsing: $0))?.description == wanted
-                    }
-            }
-            guard let match = matches.first else {
-                throw ImageError(
-                    .notFound,
-                    "\(name) holds no image \(select); it has \(list.joined(separator: ", "))"
-                )
-            }
-            return match
-        }
-        guard archive.images.count == 1 else {
-            throw ImageError(
-                .invalidArchive,
-                "\(name) holds \(archive.images.count) images: \(list.joined(separator: ", ")); say which with --select"
-            )
-        }
-        return archive.images[0]
+    private func mismatch(unpackedTo actual: Digest) -> ImageError {
+        let promised = diffID.map { "the image's config says \($0)" } ?? "nobody promised that"
+        return ImageError(
+            .digestMismatch,
+            "\(name) unpacks to a tar with the digest \(actual), but \(promised); save the image again"
+        )
     }
 }
 

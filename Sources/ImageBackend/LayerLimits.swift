@@ -32,7 +32,12 @@ public struct LayerLimits: Sendable, Hashable {
 
     /// What a compressed layer may come to.
     var decompression: DecompressionLimits {
-        DecompressionLimits(outputBytes: unpackedBytes, expansionRatio: expansion)
+        DecompressionLimits(
+            outputBytes: unpackedBytes,
+            expansionRatio: expansion,
+            outputSetting: "store.limits.layerBytes",
+            expansionSetting: "store.limits.expansion"
+        )
     }
 
     /// What a layer's tar may ask for.

@@ -1,3 +1,4 @@
+public import Archives
 public import EROFS
 public import Host
 public import Registry
@@ -27,6 +28,8 @@ extension OCIBackend {
         public var unpinnedTTL: Duration
         /// Bounds on what a layer may hold.
         public var limits: LayerLimits
+        /// Bounds on what an archive of images may hold.
+        public var archives: ArchiveLimits
         /// Who writes blobs.
         public var engine: Engine
         /// What looks at a new blob before it is committed.
@@ -46,6 +49,7 @@ extension OCIBackend {
             compressionJobs: Int = 2,
             unpinnedTTL: Duration = .seconds(24 * 3600),
             limits: LayerLimits = LayerLimits(),
+            archives: ArchiveLimits = ArchiveLimits(),
             engine: Engine = .native,
             check: BlobCheck = .none,
             search: SearchPath = .process
@@ -60,6 +64,7 @@ extension OCIBackend {
             self.compressionJobs = compressionJobs
             self.unpinnedTTL = unpinnedTTL
             self.limits = limits
+            self.archives = archives
             self.engine = engine
             self.check = check
             self.search = search

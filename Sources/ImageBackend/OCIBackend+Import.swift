@@ -30,8 +30,13 @@ extension OCIBackend {
             )
         }
         var workspaces: [Workspace] = []
+        let cancellation = Cancellation()
         do {
-            let images = try await importAll(request, in: &workspaces, tracker: tracker)
+            let images = try await withTaskCancellationHandler {
+                try await importAll(request, in: &workspaces, cancellation, tracker: tracker)
+            } onCancel: {
+                cancellation.cancel()
+            }
             for workspace in workspaces { await workspace.close() }
             return images
         } catch {
@@ -48,9 +53,21 @@ extension OCIBackend {
     private func importAll(
         _ request: ImportRequest,
         in workspaces: inout [Workspace],
+        _ cancellation: Cancellation,
         tracker: any Tracker
     ) async throws -> [Image] {
-        let plan = try await onThread(named: "open") { try ImportPlan(request, cancellation: $0) }
+        let (limits, room) = (
+            configuration.archives,
+            PipeSource.Room(path: store.layout.root, reserve: configuration.reserve)
+        )
+        var plan = try await onThread(named: "open") { _ in
+            try ImportPlan(request, limits: limits, room: room, cancellation: cancellation)
+        }
+        if let (stream, bytes) = plan.stream {
+            let workspace = try await store.openWorkspace("import")
+            workspaces.append(workspace)
+            try await read(stream, bytes, for: &plan, in: workspace, tracker: tracker)
+        }
         let before = try plan.files.map { try $0.status() }
         var imported: [[ImportedLayer]] = []
         for image in plan.images {
@@ -65,6 +82,7 @@ extension OCIBackend {
                 isTransient: true
             )
         }
+        if let layers = imported.first { try await refuseArchive(layers, of: plan) }
         for layers in imported where !layers.contains(where: { $0.finished.blob.entries > 0 }) {
             throw ImageError(
                 .invalidArchive,

@@ -97,7 +97,13 @@ extension OCIBackend {
             compression: .none
         )
         if let known = try await finisher.known(native) {
-            return ObtainedLayer(unfinished: .stored(known), bytes: bytes)
+            let wasTaken = job.input.wasTaken
+            return ObtainedLayer(
+                unfinished: .stored(known),
+                bytes: bytes,
+                bytesRead: wasTaken ? job.input.size : 0,
+                isTaken: wasTaken
+            )
         }
         await job.turns.enter(job.position)
         let taken = try await take(native, of: job, in: workspace, tracker: tracker)
@@ -110,17 +116,17 @@ extension OCIBackend {
     }
 
     /// Brings a native layer into the store as it is.
-    private func take(
+    func take(
         _ native: NativeLayer,
         of job: LayerJob,
         in workspace: Workspace,
         tracker: any Tracker
     ) async throws -> BlobRecord {
-        let image = workspace.path.appending("layer\(job.position).erofs")
+        let image = job.image(in: workspace)
         let boot = workspace.path.appending("boot\(job.position)")
         let (record, digest) = try await slots.run {
             try await onThread(named: "take-layer") { cancellation in
-                let source = DigestingSource(job.input.source(cancellation))
+                let source = DigestingSource(try job.input.source(cancellation))
                 let record = try native.take(source, to: image, boot: boot, cancellation) { bytes in
                     tracker.report(job.progress(bytes))
                 }
@@ -156,11 +162,19 @@ extension OCIBackend {
                 return ObtainedLayer(unfinished: .stored(known), bytes: bytes)
             }
         }
-        let image = workspace.path.appending("layer\(job.position).erofs")
+        let image = job.image(in: workspace)
         let tool = try await engineTool()
-        var result = try await slots.run {
-            try Task.checkCancellation()
-            return try await convert(job, to: image, tracker: tracker)
+        var converted = try await job.input.converted(to: image)
+        if converted == nil {
+            converted = try await slots.run { () -> LayerConverter.Result? in
+                try Task.checkCancellation()
+                // An image may list one layer many times.
+                guard try await known(job.input, finisher) == nil else { return nil }
+                return try await convert(job, to: image, tracker: tracker)
+            }
+        }
+        guard var result = converted else {
+            return try await obtain(job, finisher, in: workspace, tracker: tracker)
         }
         let bytes = ImportedLayer.Bytes(
             digest: result.digest,
@@ -179,7 +193,7 @@ extension OCIBackend {
         return ObtainedLayer(
             unfinished: unfinished,
             bytes: bytes,
-            bytesRead: job.input.size,
+            bytesRead: result.bytes,
             conversion: result
         )
     }
@@ -206,7 +220,7 @@ extension OCIBackend {
         _ finisher: LayerFinisher
     ) async throws -> (BlobRecord, ImportedLayer.Bytes)? {
         // Reading a compressed archive twice costs more than it saves; its layers say their diffIDs anyway.
-        guard input.sequence == nil, try await store.hasLayer(ofSize: input.size) else { return nil }
+        guard input.isCheapToIdentify, try await store.hasLayer(ofSize: input.size) else { return nil }
         let bytes = try await onThread(named: "hash") { try input.identify($0) }
         // Other bytes than those promised are the conversion's to refuse.
         guard input.digest == nil || input.digest == bytes.digest else { return nil }
@@ -218,7 +232,7 @@ extension OCIBackend {
         return (record, bytes)
     }
 
-    private func convert(
+    func convert(
         _ job: LayerJob,
         to output: FilePath,
         tracker: any Tracker
@@ -251,9 +265,9 @@ extension OCIBackend {
                 cancellation: cancellation
             )
             let conversion = try converter.convert(
-                job.input.source(cancellation),
+                try job.input.source(cancellation),
                 name: job.input.name,
-                isVouchedFor: job.input.digest != nil || job.input.diffID != nil,
+                isVouchedFor: job.input.isVouchedFor,
                 to: image
             ) { bytes in
                 tracker.report(job.progress(bytes))
@@ -265,15 +279,27 @@ extension OCIBackend {
 }
 
 /// A layer to be imported, and its place in the image.
-private struct LayerJob: Sendable {
+struct LayerJob: Sendable {
     var input: LayerInput
     var position: Int
-    var count: Int
-    var turns: SequentialTurns
+    /// How many layers there are; nil while unknown.
+    var count: Int?
+    var turns = SequentialTurns([])
+
+    /// Where its image is made.
+    func image(in workspace: Workspace) -> FilePath {
+        workspace.path.appending("layer\(position).erofs")
+    }
 
     /// So many bytes of it were read.
     func progress(_ bytes: UInt64) -> ProgressEvent {
-        ProgressEvent(phase: .layer, layer: position, layers: count, bytes: bytes, total: input.size)
+        ProgressEvent(
+            phase: .layer,
+            layer: position,
+            layers: count,
+            bytes: bytes,
+            total: input.size > 0 ? input.size : nil
+        )
     }
 }
 

@@ -80,6 +80,59 @@ struct SaveTests {
         #expect(cut.status == 1 && cut.errors.contains("standard input"), "\(cut.errors)")
     }
 
+    @Test(
+        "what an archive may hold is set by store.limits, and an error names the file, the place and the setting"
+    )
+    func limits() async throws {
+        let program = try Program(
+            settings: "store: { limits: { archiveMembers: 100, archiveImages: 1, archiveBytes: 1MiB } }\n"
+        )
+        let layer = try program.folder.write(Program.layer, to: "layer.tar")
+        for name in ["a", "b"] {
+            #expect(try await program.run("image", "import", name, layer.string).status == 0)
+        }
+        let archive = program.folder.appending("two.oci.tar")
+        #expect(try await program.run("image", "save", "a", "b", "--to", archive.string).status == 0)
+        let images = try await program.run("image", "import", "c", archive.string, "--select", "a")
+        #expect(images.status == 1)
+        #expect(
+            images.errors.contains(
+                "\(archive): 'index.json' lists 2 images; 1 are allowed (store.limits.archiveImages)"
+            ),
+            "\(images.errors)"
+        )
+        var crowd = TarBuilder()
+        crowd.addFile("oci-layout", "{}")
+        for number in 0..<200 { crowd.addFile("blobs/sha256/\(number)", "") }
+        let members = try program.folder.write(crowd.finish(), to: "crowd.tar")
+        let crowded = try await program.run("image", "import", "c", members.string)
+        #expect(crowded.status == 1)
+        #expect(
+            crowded.errors.contains("\(members): entry 'blobs/sha256/99' (header at byte")
+                && crowded.errors.contains("(store.limits.archiveMembers)"),
+            "\(crowded.errors)"
+        )
+        crowd = TarBuilder()
+        crowd.addFile("oci-layout", "{}")
+        crowd.add("blobs/sha256/zeros", content: [UInt8](repeating: 0, count: 3 << 20))
+        try program.folder.write(crowd.finish(), to: "zeros.tar")
+        let zeros = program.folder.appending("zeros.tar")
+        let bomb = try await shell("gzip -c '\(zeros)' | slipway image import c -", program)
+        #expect(bomb.status == 1)
+        #expect(
+            bomb.errors.contains("standard input: gzip stream at byte")
+                && bomb.errors.contains("(store.limits.archiveBytes)"),
+            "\(bomb.errors)"
+        )
+        let wrong = try Program(settings: "store:\n  limits: { archiveMembers: 5 }\n")
+        let checked = try await wrong.run("config", "check")
+        #expect(
+            checked.status == 78 && checked.errors.contains("config.yaml:2:29")
+                && checked.errors.contains("archiveMembers"),
+            "\(checked.errors)"
+        )
+    }
+
     @Test("what is written into is not replaced: a FIFO, and standard output by its name")
     func notReplaced() async throws {
         let program = try await prepared()

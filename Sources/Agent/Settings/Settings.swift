@@ -137,6 +137,12 @@ public struct Settings: Sendable, Hashable {
             public var pathDepth = 4096
             /// Layers of one image.
             public var imageLayers = 500
+            /// Members of one archive of images.
+            public var archiveMembers = 20_000
+            /// Images that one archive lists.
+            public var archiveImages = 1000
+            /// Bytes of one archive of images that is compressed as a whole or comes through a pipe, unpacked.
+            public var archiveBytes: UInt64 = 1 << 40
         }
     }
 

@@ -14,8 +14,8 @@ extension ImageCommand {
             abstract: "Make an image of tar files and pin it by hand.",
             discussion: """
                 Several files are one layer each, bottom first; a single one that is an archive of images is its \
-                image under that name. - is standard input; what comes through a pipe is kept in the store's temporary \
-                folder while it is imported. Run by root, the files are opened before acting as the store's owner.
+                image under that name. - is standard input, read once and never kept as it is, whether it holds an image or \
+                a layer. Run by root, the files are opened before acting as the store's owner.
                 """
         )
 
@@ -48,28 +48,18 @@ extension ImageCommand {
 
         func run() async throws {
             let session = try Session(options)
-            let opened = try files.map { path in
-                path == "-" ? Self.standardInput : try File.regular(options.absolute(path))
+            let inputs = try files.map { path -> ImportRequest.Input in
+                guard path == "-" else { return .open(try File.regular(options.absolute(path))) }
+                let input = Self.standardInput
+                return try input.isRegularFromItsStart ? .open(input) : .pipe(input)
             }
             let world = try await session.open()
             let progress = ProgressLine()
             defer { progress.clear() }
-            var inputs: [ImportRequest.Input] = []
-            var spooled: SpooledInput?
-            for (path, file) in zip(files, opened) {
-                guard path == "-", try !file.isRegularFromItsStart else {
-                    inputs.append(.open(file))
-                    continue
-                }
-                let input = try await world.images.spool(file, tracker: progress)
-                inputs.append(.open(input.file))
-                spooled = input
-            }
             let image = try await world.images.import(
                 ImportRequest(name: name, inputs: inputs, select: select, source: .hand),
                 tracker: progress
             )
-            await spooled?.close()
             progress.clear()
             for warning in image.imported?.warnings ?? [] {
                 session.logger.warning("\(warning)", metadata: ["ref": "\(name)"])
