@@ -10,11 +10,11 @@ extension Inbox {
     /// Does what a plan says: starts imports in the background, releases what is gone, says what is refused.
     /// What the store refuses to take is logged, and planned anew by the next pass.
     public func apply(_ plan: InboxPlan) async {
-        guard !isStopping else { return }
+        guard !jobs.isStopping else { return }
         self.plan = plan
-        announce("", plan.pause.map { ("paused", $0) }, level: .warning)
+        log.announce(.inboxFolder, plan.pause.map { ("paused", $0) })
         var imports: [InboxPlan.Import] = []
-        for decision in plan.decisions where !ended.contains(decision.item) {
+        for decision in plan.decisions where jobs.isAsSeen(decision.item) {
             do {
                 if let work = try await carryOut(decision) { imports.append(work) }
             } catch {
@@ -25,7 +25,7 @@ extension Inbox {
             }
         }
         await change(plan.folderChange)
-        queue.replace(imports.filter { running[$0.item.name] == nil && !ended.contains($0.item.name) })
+        queue.replace(imports.filter { jobs.mayBegin($0.item.name) })
         startImports()
         await forgetThoseThatWaited()
         await reconcileReceipts()
@@ -36,9 +36,7 @@ extension Inbox {
         let name = decision.item
         switch decision.action {
         case .importing(let work): return work
-        case .cancel:
-            running[name]?.isCancelled = true
-            running[name]?.task.cancel()
+        case .cancel: jobs.cancel(name)
         case .restore(let work, let images):
             for image in images where try await store.imageDigest(knownAs: image) == nil {
                 say(
@@ -56,12 +54,14 @@ extension Inbox {
         case .consume(let item, let images): try await consume(item, images)
         case .release(let image): try await release(name, image)
         case .wait(let item, let until, let code, let message):
-            announce(name, (code, message), level: until == nil ? .info : .debug)
+            log.announce(.inbox(name), (code, message), level: until == nil ? .info : .debug)
             await putWaiting(item, code: code, message: message)
         case .refuse(let item, let code, let message): try await refuse(item, code: code, message: message)
         case .leaveAlone(let message):
             // While it was new it may have had a receipt that says so.
-            if announce(name, ("leftAlone", message), level: .info) { await receipts.remove(name) }
+            if log.announce(.inbox(name), ("leftAlone", message), level: .info) {
+                await receipts.remove(name)
+            }
         }
         return nil
     }
@@ -95,15 +95,14 @@ extension Inbox {
     /// Refuses an item: remembered, so that it is said once for each state of the item.
     private func refuse(_ item: InboxItem, code: String, message: String) async throws {
         let old = observation?.records[item.name]
-        try await store.setSource(
-            SourceRecord(
+        let attempts = (old?.attempts ?? 0) + 1
+        _ = try await store.remember(
+            FailedTry(
                 source: .inbox(item.name),
                 identity: item.memory,
-                digest: old?.digest,
-                image: old?.image,
-                state: .failed,
-                attempts: (old?.attempts ?? 0) + 1,
-                errorCode: code,
+                before: old,
+                attempts: attempts,
+                code: code,
                 message: message
             )
         )
@@ -115,7 +114,7 @@ extension Inbox {
                 errorCode: code,
                 message: message,
                 bytes: .init(input: item.size),
-                attempts: (old?.attempts ?? 0) + 1
+                attempts: attempts
             )
         )
     }
@@ -128,7 +127,7 @@ extension Inbox {
         let unpinned = try await store.release(source)
         try await store.removeSource(source)
         await receipts.remove(name)
-        announced[name] = nil
+        log.forget(.inbox(name))
         var metadata: Logger.Metadata = [:]
         if let image { metadata["image"] = "\(image)" }
         if !references.isEmpty { metadata["ref"] = "\(references.joined(separator: ","))" }
@@ -201,7 +200,7 @@ extension Inbox {
     /// - Returns: false when nothing is remembered of it: it is new, or not there.
     @discardableResult
     public func retry(_ item: String) async throws -> Bool {
-        tried[item] = nil
+        jobs.forget(item)
         defer { onChange() }
         return try await Self.retry(item, in: store)
     }
@@ -212,31 +211,8 @@ extension Inbox {
         try await store.forgetOutcome(of: .inbox(item))
     }
 
-    // MARK: Saying
-
     /// One line about an item.
     func say(_ level: Logger.Level, _ item: String, _ message: String, _ metadata: Logger.Metadata = [:]) {
-        logger.log(
-            level: level,
-            "\(message)",
-            metadata: metadata.merging(["item": "inbox/\(item)"]) { old, _ in old }
-        )
-    }
-
-    /// A line about something that lasts: said when it begins, not by every pass.
-    ///
-    /// - Returns: whether it was said.
-    @discardableResult
-    func announce(_ item: String, _ news: (code: String, message: String)?, level: Logger.Level) -> Bool {
-        let key = news.map { "\($0.code): \($0.message)" }
-        guard announced[item] != key else { return false }
-        announced[item] = key
-        guard let news else { return false }
-        if item.isEmpty {
-            logger.log(level: level, "the inbox is \(news.code): \(news.message)")
-        } else {
-            say(level, item, news.message, ["error_code": "\(news.code)"])
-        }
-        return true
+        log.say(level, .inbox(item), message, metadata)
     }
 }

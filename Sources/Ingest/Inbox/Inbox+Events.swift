@@ -58,7 +58,7 @@ extension Inbox {
         if let reason = pollingReason {
             logger.warning(
                 "the inbox is polled: not every change of it is reported",
-                metadata: ["reason": "\(reason)", "every": "\(Self.pollInterval)"]
+                metadata: ["reason": "\(reason)", "every": "\(Rescan.pollInterval)"]
             )
         } else {
             logger.info("the inbox is watched", metadata: ["path": "\(settings.path)"])
@@ -90,7 +90,7 @@ extension Inbox {
 
     /// Events were lost: nothing that they vouched for counts any more.
     private func startOver(_ now: Int64) {
-        for name in arrivals.keys where running[name] == nil {
+        for name in arrivals.keys where jobs.running[name] == nil {
             files.noteChanged(name, now: now)
             folders.noteChanged(name, now: now)
             settled[name] = nil

@@ -18,7 +18,7 @@ extension Inbox {
         let changes = store.changes
         let fingerprint = try await fingerprint()
         if let quiet, let fingerprint, quiet.fingerprint == fingerprint, quiet.changes == changes, !hasNews,
-            running.isEmpty, queue.count == 0, ended.isEmpty, plan.isQuiet(until: now)
+            jobs.running.isEmpty, queue.count == 0, !jobs.hasNews, plan.isQuiet(until: now)
         {
             observation?.now = now
             isQuiet = true

@@ -34,7 +34,7 @@ extension Inbox {
         return observation.items.compactMap { item in
             if case .leftAlone = item.standing { return nil }
             let record = observation.records[item.name]
-            if case .settled = item.standing, record?.state == .done, running[item.name] == nil,
+            if case .settled = item.standing, record?.state == .done, jobs.running[item.name] == nil,
                 !queued.contains(item.name), heldBack[item.name] == nil
             {
                 return nil
@@ -65,7 +65,7 @@ extension Inbox {
             attempts: record?.attempts ?? 0,
             nextTry: record?.nextTry
         )
-        if let job = running[item.name] {
+        if let job = jobs.running[item.name] {
             status.state = .running
             status.bytesDone = job.progress.bytesDone
             status.code = nil
@@ -115,7 +115,7 @@ extension Inbox {
         guard !saidToWait.isEmpty, let observation, case .present = observation.folder else { return }
         let present = Set(observation.items.map(\.name))
         for name in saidToWait.subtracting(present)
-        where observation.records[name] == nil && running[name] == nil {
+        where observation.records[name] == nil && jobs.running[name] == nil {
             await receipts.remove(name)
         }
         saidToWait.formIntersection(present)
@@ -135,7 +135,7 @@ extension Inbox {
             for item in observation.items {
                 let file = ReceiptName.of(item.name)
                 expected.insert(file)
-                guard let record = observation.records[item.name], running[item.name] == nil,
+                guard let record = observation.records[item.name], jobs.running[item.name] == nil,
                     record.state == .done || record.state == .failed
                 else { continue }
                 // A process that was killed may have remembered an outcome and not said it.

@@ -16,6 +16,7 @@ public actor Inbox {
     let store: Store
     let images: any Images
     let logger: Logger
+    var log: ItemLog
     let receipts: ReceiptFolder
     let onChange: @Sendable () -> Void
     let patterns: ReferencePatterns
@@ -43,19 +44,11 @@ public actor Inbox {
     var observation: InboxObservation?
     var plan = InboxPlan()
     var queue = ImportQueue()
-    var running: [String: RunningImport] = [:]
-    var tried: [String: String] = [:]
-    var announced: [String: String] = [:]
+    var jobs = BackgroundJobs<String, InboxPlan.Import, ImportProgress>()
     /// Items whose receipts say that they wait.
     var saidToWait: Set<String> = []
     var hasReconciledReceipts = false
-    var isStopping = false
-    /// Items whose import ended since the last look began: what was observed of them may be older than that.
-    var ended: Set<String> = []
     var generator = SystemRandomNumberGenerator()
-
-    /// Without events for everything, the folder is looked at this often.
-    static let pollInterval = Duration.seconds(5)
 
     /// Creates an inbox that has seen nothing yet.
     ///
@@ -78,6 +71,7 @@ public actor Inbox {
         self.store = store
         self.images = images
         self.logger = logger
+        log = ItemLog(logger, name: "the inbox", input: .inboxFolder)
         self.onChange = onChange
         receipts = ReceiptFolder(path: settings.receipts, logger: logger)
         files = SettleTracker(settle: settings.settle)
@@ -88,7 +82,7 @@ public actor Inbox {
 
     /// Reads the folder and what the store remembers of it.
     public func observe(now: StoreTime) async throws -> InboxObservation {
-        ended = []
+        jobs.beginLook()
         hasNews = false
         let records = try await records()
         let pins = try await store.pins(ofSourcesStartingWith: Source.inboxPrefix)
@@ -120,8 +114,8 @@ public actor Inbox {
             pins: Dictionary(
                 uniqueKeysWithValues: pins.compactMap { key, value in key.inboxItem.map { ($0, value) } }
             ),
-            running: running.mapValues(\.work.item.identity),
-            tried: tried,
+            running: jobs.running.mapValues(\.work.item.identity),
+            tried: jobs.tried,
             shortage: free >= reserve
                 ? nil
                 : "only \(free >> 20) MiB are free at \(storeRoot), less than the reserve (store.reserve): waiting for room",
@@ -157,8 +151,8 @@ public actor Inbox {
         guard arrivals.count > names.count else { return }
         arrivals = arrivals.filter { names.contains($0.key) }
         settled = settled.filter { names.contains($0.key) }
-        announced = announced.filter { names.contains($0.key) || $0.key.isEmpty }
-        tried = tried.filter { names.contains($0.key) }
+        log.forget { $0.inboxItem.map(names.contains) ?? false }
+        jobs.forget { names.contains($0) }
         files.retain(only: names)
         folders.retain(only: names)
     }
@@ -232,18 +226,18 @@ public actor Inbox {
 
     private func countActivity() -> InboxActivity {
         var activity = InboxActivity(
-            running: running.count,
+            running: jobs.running.count,
             queued: queue.count,
             unsettled: 0,
             failed: 0,
             incomplete: 0,
             pause: plan.pause,
-            needsPass: !ended.isEmpty
+            needsPass: jobs.hasNews
         )
         guard let observation else { return activity }
         let queued = Set(queue.names)
         let heldBack = plan.heldBack
-        for item in observation.items where running[item.name] == nil && !queued.contains(item.name) {
+        for item in observation.items where jobs.running[item.name] == nil && !queued.contains(item.name) {
             switch item.standing {
             case .waiting(.some, _, _): activity.unsettled += 1
             case .waiting(nil, _, _): activity.incomplete += 1
@@ -259,21 +253,13 @@ public actor Inbox {
     /// When the next pass is due although nothing happens; nil before the first.
     public var nextDeadline: StoreTime? {
         guard let observation else { return nil }
-        let interval = isWatched == false ? min(settings.rescan, Self.pollInterval) : settings.rescan
-        let rescan = observation.now + interval
-        return plan.nextLook.map { min($0, rescan) } ?? rescan
+        return Rescan.next(
+            after: observation.now,
+            every: settings.rescan,
+            isWatched: isWatched,
+            planned: plan.nextLook
+        )
     }
-}
-
-/// An import that runs.
-struct RunningImport {
-    var work: InboxPlan.Import
-    var task: Task<Void, Never>
-    var progress: ImportProgress
-    var timings: Receipt.Timings
-    var start: ContinuousClock.Instant
-    /// Why it is being stopped, if it is.
-    var isCancelled = false
 }
 
 extension InboxObservation.Folder {

@@ -8,9 +8,6 @@ struct InboxPlanner {
     private let observation: InboxObservation
     private var plan = InboxPlan()
 
-    /// From so many taken items on, the loss of all of them at one stroke is not believed at once.
-    static let emptiedThreshold = 3
-
     /// While the disk is too full, it is looked at again this often.
     static let shortageInterval = Duration.seconds(10)
 
@@ -123,17 +120,18 @@ struct InboxPlanner {
             plan.unchanged += 1
             return
         }
-        if observation.settings.triesOnce {
-            if observation.tried[work.item.name] == work.item.identity {
-                plan.unchanged += 1
-            } else {
-                take(work)
-            }
-        } else if nextTry <= observation.now {
-            take(work)
-        } else {
-            plan.look(at: nextTry)
+        let next = AnotherTry(
+            due: nextTry,
+            now: observation.now,
+            triesOnce: observation.settings.triesOnce,
+            hasTried: observation.tried[work.item.name] == work.item.identity
+        )
+        switch next {
+        case .now: take(work)
+        case .later(let time):
+            plan.look(at: time)
             plan.unchanged += 1
+        case .never: plan.unchanged += 1
         }
     }
 
@@ -159,33 +157,28 @@ struct InboxPlanner {
                 "\(observation.settings.path) is another folder than before, and empty: nothing is released until the old one is back, or something is put into this one"
             return
         }
-        let heldSince = hold(missing, present, wasReplaced)
-        if memory == nil || wasReplaced || memory?.absentSince != heldSince {
-            plan.folderChange = .accept(inode: inode, heldSince: heldSince)
+        let taken = missing.count { observation.records[$0]?.image != nil }
+        let absence = DoubtedAbsence(
+            ofAny: !missing.isEmpty,
+            // Another folder makes everything doubtful anew.
+            memory: wasReplaced ? nil : memory,
+            isDoubtful: wasReplaced || present.isEmpty && taken >= DoubtedAbsence.threshold,
+            grace: observation.settings.folderSettle,
+            now: observation.now
+        )
+        if memory == nil || wasReplaced || memory?.absentSince != absence.since {
+            plan.folderChange = .accept(inode: inode, heldSince: absence.since)
         }
         for name in missing where observation.running[name] != nil { decide(name, .cancel) }
-        if let heldSince {
-            let end = heldSince + observation.settings.folderSettle
-            if observation.now < end {
-                plan.pause =
-                    "\(CountText.text(missing.count, "item")) went away at one stroke: nothing is released unless that stays so "
-                    + "for \(observation.settings.folderSettle)"
-                plan.look(at: end)
-                return
-            }
+        if let end = absence.end {
+            plan.pause =
+                "\(CountText.text(missing.count, "item")) went away at one stroke: nothing is released unless that stays so "
+                + "for \(observation.settings.folderSettle)"
+            return plan.look(at: end)
         }
         for name in missing where observation.running[name] == nil {
             decide(name, .release(image: observation.records[name]?.image))
         }
-    }
-
-    /// Since when the absence of items is doubted; nil when it is not.
-    private func hold(_ missing: [String], _ present: Set<String>, _ wasReplaced: Bool) -> StoreTime? {
-        guard !missing.isEmpty else { return nil }
-        if wasReplaced { return observation.now }
-        if let since = observation.folderRecord?.absentSince { return since }
-        let taken = missing.filter { observation.records[$0]?.image != nil }
-        return present.isEmpty && taken.count >= Self.emptiedThreshold ? observation.now : nil
     }
 
     /// How the folder is remembered.

@@ -10,14 +10,14 @@ extension Queue {
     /// Does what a plan says: starts pulls in the background, releases what is gone, says what is refused. What the
     /// store refuses to take is logged, and planned anew by the next pass.
     public func apply(_ plan: QueuePlan) async {
-        guard !isStopping else { return }
+        guard !jobs.isStopping else { return }
         self.plan = plan
-        announce(.queueFile, plan.pause.map { ("paused", $0) })
+        log.announce(.queueFile, plan.pause.map { ("paused", $0) })
         for problem in plan.problems {
-            announce(.queueLine(problem.line), (QueueCode.invalidLine, problem.message))
+            log.announce(.queueLine(problem.line), (QueueCode.invalidLine, problem.message))
         }
         var pulls: [QueuePlan.Pull] = []
-        for decision in plan.decisions where !ended.contains(decision.source) {
+        for decision in plan.decisions where jobs.isAsSeen(decision.source) {
             do {
                 if let pull = try await carryOut(decision) { pulls.append(pull) }
             } catch {
@@ -28,7 +28,7 @@ extension Queue {
             }
         }
         await change(plan.fileChange)
-        turns.replace(pulls.filter { running[$0.entry.source] == nil && !ended.contains($0.entry.source) })
+        turns.replace(pulls.filter { jobs.mayBegin($0.entry.source) })
         startPulls()
         await reconcileReceipts()
     }
@@ -38,7 +38,7 @@ extension Queue {
         let source = decision.source
         switch decision.action {
         case .pull(let pull): return pull
-        case .cancel: running[source]?.task.cancel()
+        case .cancel: jobs.cancel(source)
         case .restore(let pull, let image):
             guard try await store.imageDigest(knownAs: image) != nil else {
                 say(
@@ -78,15 +78,13 @@ extension Queue {
     private func refuse(_ source: Source, _ problem: QueueProblem) async throws {
         let old = observation?.records[source]
         let attempts = (old?.attempts ?? 0) + 1
-        try await store.setSource(
-            SourceRecord(
+        _ = try await store.remember(
+            FailedTry(
                 source: source,
                 identity: "line",
-                digest: old?.digest,
-                image: old?.image,
-                state: .failed,
+                before: old,
                 attempts: attempts,
-                errorCode: QueueCode.invalidLine,
+                code: QueueCode.invalidLine,
                 message: problem.message
             )
         )
@@ -112,8 +110,8 @@ extension Queue {
         let unpinned = try await store.release(source)
         try await store.removeSource(source)
         if source.queueReference != nil { await receipts.remove(source.wanted) }
-        announced[source] = nil
-        tried[source] = nil
+        log.forget(source)
+        jobs.forget(source)
         var metadata: Logger.Metadata = ["ref": "\(source.wanted)"]
         if let image { metadata["image"] = "\(image)" }
         if unpinned.isEmpty {
@@ -131,7 +129,7 @@ extension Queue {
     /// - Returns: false when nothing is remembered of it.
     @discardableResult
     public func retry(_ reference: String) async throws -> Bool {
-        tried[.queue(reference)] = nil
+        jobs.forget(.queue(reference))
         defer { onChange() }
         return try await Self.retry(reference, in: store)
     }
@@ -142,8 +140,6 @@ extension Queue {
         try await store.forgetOutcome(of: .queue(reference))
     }
 
-    // MARK: Saying
-
     /// Writes a line's receipt; a wish has none, the VM's status tells of it.
     func put(_ receipt: Receipt, of source: Source) async {
         if source.queueReference != nil { await receipts.put(receipt) }
@@ -151,24 +147,7 @@ extension Queue {
 
     /// One line about a line of the queue.
     func say(_ level: Logger.Level, _ source: Source, _ message: String, _ metadata: Logger.Metadata = [:]) {
-        logger.log(
-            level: level,
-            "\(message)",
-            metadata: metadata.merging(["item": "\(source)"]) { old, _ in old }
-        )
-    }
-
-    /// A warning about something that lasts: said when it begins, not by every pass.
-    private func announce(_ source: Source, _ news: (code: String, message: String)?) {
-        let key = news.map { "\($0.code): \($0.message)" }
-        guard announced[source] != key else { return }
-        announced[source] = key
-        guard let news else { return }
-        if source == .queueFile {
-            logger.warning("the queue is \(news.code): \(news.message)")
-        } else {
-            say(.warning, source, news.message, ["error_code": "\(news.code)"])
-        }
+        log.say(level, source, message, metadata)
     }
 }
 

@@ -7,8 +7,8 @@ import Store
 extension Queue {
     /// Starts pulls until as many run as may.
     func startPulls() {
-        while !isStopping {
-            let registries = running.values.map(\.pull.entry.reference.domain)
+        while !jobs.isStopping {
+            let registries = jobs.running.values.map(\.work.entry.reference.domain)
             guard let pull = turns.next(running: registries) else { return }
             start(pull)
         }
@@ -17,8 +17,7 @@ extension Queue {
     private func start(_ pull: QueuePlan.Pull) {
         let source = pull.entry.source
         let progress = PullProgress()
-        announced[source] = nil
-        tried[source] = pull.entry.identity
+        log.forget(source)
         let timings = Receipt.Timings(started: Receipt.text(Date()))
         say(
             pull.reason == .refresh ? .debug : .info,
@@ -55,13 +54,7 @@ extension Queue {
             } catch { outcome = .failure(error) }
             await finish(pull, outcome, isCancelled: Task.isCancelled)
         }
-        running[source] = RunningPull(
-            pull: pull,
-            task: task,
-            progress: progress,
-            timings: timings,
-            start: .now
-        )
+        jobs.begin(source, as: pull.entry.identity, pull, progress, timings, task: task)
     }
 
     /// Records what came of a pull, lets the next one start, and asks for a pass.
@@ -77,17 +70,16 @@ extension Queue {
             case .failure(let error) where error.code == .cancelled || isCancelled:
                 // Of a line that nothing is remembered of, nothing may go on saying that it runs.
                 if pull.record == nil, source.queueReference != nil { await receipts.remove(source.wanted) }
-                if !isStopping { say(.info, source, "pull stopped: the line changed or went away") }
+                if !jobs.isStopping { say(.info, source, "pull stopped: the line changed or went away") }
             case .failure(let error): try await recordFailure(pull, error)
             }
         } catch {
             // Nothing was remembered, so the next pass plans the line anew; what was fetched is not lost.
             say(.error, source, "cannot be recorded", ["error": "\(error)"])
         }
-        running[source] = nil
-        ended.insert(source)
+        jobs.end(source)
         startPulls()
-        if !isStopping { onChange() }
+        if !jobs.isStopping { onChange() }
     }
 
     private func recordSuccess(_ pull: QueuePlan.Pull, _ image: Image) async throws {
@@ -113,7 +105,7 @@ extension Queue {
                 nextTry: nextTry.map { now + $0 }
             )
         )
-        let timings = finished(source)
+        let timings = jobs.timings(of: source)
         var warnings = report?.warnings ?? []
         if pull.entry.refresh != nil, pull.entry.policy != .always {
             warnings.append("refresh= has no effect without pull=always")
@@ -149,7 +141,7 @@ extension Queue {
                 "bytes": "\(report?.bytesFetched ?? 0)", "seconds": "\(timings?.seconds ?? 0)",
             ]
         )
-        announced[source] = nil
+        log.forget(source)
     }
 
     private func recordFailure(_ pull: QueuePlan.Pull, _ error: ImageError) async throws {
@@ -159,21 +151,17 @@ extension Queue {
         let backoff = error.isTransient ? Backoff() : Backoff.permanent
         var delay = backoff.delay(afterAttempts: attempts, using: &generator)
         if let asked = error.retryAfter { delay = max(delay, min(asked, Self.longestRetryAfter)) }
-        let now = try await store.tick()
-        try await store.setSource(
-            SourceRecord(
+        let nextTry = try await store.remember(
+            FailedTry(
                 source: source,
                 identity: pull.entry.identity,
-                digest: old?.digest,
-                image: old?.image,
-                state: .failed,
+                before: old,
                 attempts: attempts,
-                nextTry: now + delay,
-                errorCode: error.code.rawValue,
+                delay: delay,
+                code: error.code.rawValue,
                 message: error.message
             )
         )
-        let nextTry = Receipt.text(Date(timeIntervalSinceNow: delay / .seconds(1)))
         await put(
             Receipt(
                 item: source.wanted,
@@ -184,7 +172,7 @@ extension Queue {
                 digest: old?.image,
                 layers: try await store.receiptLayers(of: old?.image),
                 bytes: .init(input: 0),
-                timings: finished(source),
+                timings: jobs.timings(of: source),
                 attempts: attempts,
                 nextTry: nextTry
             ),
@@ -196,7 +184,7 @@ extension Queue {
             "pull failed: \(error.message)",
             [
                 "ref": "\(pull.entry.reference)", "error_code": "\(error.code.rawValue)",
-                "attempt": "\(attempts)", "nextTry": "\(nextTry)",
+                "attempt": "\(attempts)", "nextTry": "\(nextTry ?? "")",
             ]
         )
     }
@@ -212,17 +200,10 @@ extension Queue {
         return record.attempts + 1
     }
 
-    private func finished(_ source: Source) -> Receipt.Timings? {
-        running[source].map { $0.timings.ended(since: $0.start) }
-    }
-
     /// Stops what runs and waits for it; what was asked to be written is written. The queue does nothing afterwards.
     public func stop() async {
-        isStopping = true
         turns.replace([])
-        let tasks = running.values.map(\.task)
-        for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
+        for task in jobs.stop() { await task.value }
         await receipts.flush()
     }
 }

@@ -94,9 +94,9 @@ extension Queue {
         )
         // What is asked for now is not what was done.
         if let record, record.identity != entry.identity { status.state = .waiting }
-        if let job = running[entry.source] {
+        if let job = jobs.running[entry.source] {
             // A look whether the tag moved is no reason to call the image anything but done.
-            if job.pull.reason != .refresh { status.state = .running }
+            if job.work.reason != .refresh { status.state = .running }
             (status.bytesDone, status.bytes) = job.progress.bytes
             status.code = nil
             status.message = nil
@@ -125,7 +125,7 @@ extension Queue {
                 let file = ReceiptName.of(source.wanted)
                 expected.insert(file)
                 guard !files.contains(file), let record = observation.records[source],
-                    running[source] == nil, record.state == .done || record.state == .failed
+                    jobs.running[source] == nil, record.state == .done || record.state == .failed
                 else { continue }
                 await receipts.put(
                     Receipt(

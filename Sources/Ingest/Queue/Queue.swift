@@ -16,6 +16,7 @@ public actor Queue {
     let store: Store
     let images: any Images
     let logger: Logger
+    var log: ItemLog
     let receipts: ReceiptFolder
     let onChange: @Sendable () -> Void
 
@@ -32,17 +33,9 @@ public actor Queue {
     var observation: QueueObservation?
     var plan = QueuePlan()
     var turns: PullTurns
-    var running: [Source: RunningPull] = [:]
-    var tried: [Source: String] = [:]
-    var announced: [Source: String] = [:]
+    var jobs = BackgroundJobs<Source, QueuePlan.Pull, PullProgress>()
     var hasReconciledReceipts = false
-    var isStopping = false
-    /// Lines whose pull ended since the last look began: what was observed of them may be older than that.
-    var ended: Set<Source> = []
     var generator = SystemRandomNumberGenerator()
-
-    /// Without events for everything, the file is looked at this often.
-    private static let pollInterval = Duration.seconds(5)
 
     /// Creates a queue that has seen nothing yet.
     ///
@@ -58,6 +51,7 @@ public actor Queue {
         self.store = store
         self.images = images
         self.logger = logger
+        log = ItemLog(logger, name: "the queue", input: .queueFile)
         self.onChange = onChange
         receipts = ReceiptFolder(path: settings.receipts, logger: logger)
         settling = SettleTracker(settle: settings.settle)
@@ -68,7 +62,7 @@ public actor Queue {
 
     /// Reads the file and what the store remembers of it.
     public func observe(now: StoreTime) async throws -> QueueObservation {
-        ended = []
+        jobs.beginLook()
         let (records, fileRecord) = try await records()
         var pins = try await store.pins(ofSourcesStartingWith: Source.queuePrefix)
         pins.merge(try await store.pins(ofSourcesStartingWith: Source.requestPrefix)) { first, _ in first }
@@ -80,8 +74,8 @@ public actor Queue {
             records: records,
             fileRecord: fileRecord,
             pins: pins,
-            running: running.mapValues(\.pull.entry.identity),
-            tried: tried,
+            running: jobs.running.mapValues(\.work.entry.identity),
+            tried: jobs.tried,
             settings: settings
         )
         forget(result)
@@ -171,10 +165,9 @@ public actor Queue {
         guard case .settled(let content, _) = observation.file else { return }
         var present = Set(content.entries.map(\.source)).union((observation.wishes ?? []).map(\.source))
         present.formUnion(observation.records.keys)
-        present.formUnion([.queueFile])
         present.formUnion(content.problems.map { Source.queueLine($0.line) })
-        announced = announced.filter { present.contains($0.key) }
-        tried = tried.filter { present.contains($0.key) }
+        log.forget { present.contains($0) }
+        jobs.forget { present.contains($0) }
     }
 
     // MARK: Events
@@ -208,11 +201,11 @@ public actor Queue {
     /// What the queue is busy with, as of the last pass.
     public var activity: QueueActivity {
         var activity = QueueActivity(
-            running: running.count,
+            running: jobs.running.count,
             queued: turns.count,
             isSettling: false,
             pause: plan.pause,
-            needsPass: !ended.isEmpty
+            needsPass: jobs.hasNews
         )
         if case .settling = observation?.file { activity.isSettling = true }
         return activity
@@ -221,17 +214,11 @@ public actor Queue {
     /// When the next pass is due although nothing happens; nil before the first.
     public var nextDeadline: StoreTime? {
         guard let observation else { return nil }
-        let interval = isWatched == false ? min(settings.rescan, Self.pollInterval) : settings.rescan
-        let rescan = observation.now + interval
-        return plan.nextLook.map { min($0, rescan) } ?? rescan
+        return Rescan.next(
+            after: observation.now,
+            every: settings.rescan,
+            isWatched: isWatched,
+            planned: plan.nextLook
+        )
     }
-}
-
-/// A pull that runs.
-struct RunningPull {
-    var pull: QueuePlan.Pull
-    var task: Task<Void, Never>
-    var progress: PullProgress
-    var timings: Receipt.Timings
-    var start: ContinuousClock.Instant
 }

@@ -7,9 +7,6 @@ struct QueuePlanner {
     private let observation: QueueObservation
     private var plan = QueuePlan()
 
-    /// From so many pulled images on, the loss of most lines at one stroke is not believed at once.
-    static let emptiedThreshold = 3
-
     init(_ observation: QueueObservation) { self.observation = observation }
 
     /// The plan.
@@ -59,17 +56,18 @@ struct QueuePlanner {
     /// Pulls when it is time.
     private mutating func judgeDue(_ record: SourceRecord, _ pull: QueuePlan.Pull, triesOnce: Bool) {
         let source = pull.entry.source
-        if triesOnce {
-            if observation.tried[source] == pull.entry.identity {
-                plan.unchanged += 1
-            } else {
-                decide(source, .pull(pull))
-            }
-        } else if let nextTry = record.nextTry, nextTry > observation.now {
-            plan.look(at: nextTry)
+        let next = AnotherTry(
+            due: record.nextTry,
+            now: observation.now,
+            triesOnce: triesOnce,
+            hasTried: observation.tried[source] == pull.entry.identity
+        )
+        switch next {
+        case .now: decide(source, .pull(pull))
+        case .later(let time):
+            plan.look(at: time)
             plan.unchanged += 1
-        } else {
-            decide(source, .pull(pull))
+        case .never: plan.unchanged += 1
         }
     }
 
@@ -118,19 +116,24 @@ struct QueuePlanner {
             content.problems.compactMap { $0.reference.map { Source.queue($0.description) } }
         )
         let missing = known.subtracting(present).sorted { $0.rawValue < $1.rawValue }
-        let heldSince = hold(missing, of: known)
-        if observation.fileRecord?.identity != identity || observation.fileRecord?.absentSince != heldSince {
-            plan.fileChange = QueuePlan.FileChange(identity: identity, heldSince: heldSince)
+        let gone = pulled(missing)
+        let absence = DoubtedAbsence(
+            ofAny: !missing.isEmpty,
+            memory: observation.fileRecord,
+            isDoubtful: gone >= DoubtedAbsence.threshold && gone * 2 > pulled(known),
+            grace: observation.settings.removeGrace,
+            now: observation.now
+        )
+        let memory = observation.fileRecord
+        if memory?.identity != identity || memory?.absentSince != absence.since {
+            plan.fileChange = QueuePlan.FileChange(identity: identity, heldSince: absence.since)
         }
         for source in missing where observation.running[source] != nil { decide(source, .cancel) }
-        if let heldSince {
-            let end = heldSince + observation.settings.removeGrace
-            if observation.now < end {
-                plan.pause =
-                    "\(missing.count) of \(known.count) lines went away at one stroke: nothing is released unless that "
-                    + "stays so for \(observation.settings.removeGrace)"
-                return plan.look(at: end)
-            }
+        if let end = absence.end {
+            plan.pause =
+                "\(missing.count) of \(known.count) lines went away at one stroke: nothing is released unless that "
+                + "stays so for \(observation.settings.removeGrace)"
+            return plan.look(at: end)
         }
         release(missing)
     }
@@ -151,14 +154,8 @@ struct QueuePlanner {
         }
     }
 
-    /// Since when the absence of lines is doubted; nil when it is not.
-    private func hold(_ missing: [Source], of known: Set<Source>) -> StoreTime? {
-        func pulled(_ sources: some Sequence<Source>) -> Int {
-            sources.reduce(0) { $0 + (observation.records[$1]?.image == nil ? 0 : 1) }
-        }
-        guard !missing.isEmpty else { return nil }
-        if let since = observation.fileRecord?.absentSince { return since }
-        let gone = pulled(missing)
-        return gone >= Self.emptiedThreshold && gone * 2 > pulled(known) ? observation.now : nil
+    /// How many of the sources have an image.
+    private func pulled(_ sources: some Sequence<Source>) -> Int {
+        sources.reduce(0) { $0 + (observation.records[$1]?.image == nil ? 0 : 1) }
     }
 }
