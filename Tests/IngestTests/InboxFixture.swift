@@ -2,12 +2,14 @@ import Host
 import Ingest
 import Logging
 import OCI
-import Store
 import Synchronization
 import SystemPackage
 import TestSupport
 
-/// An inbox on real files and a real store, with a backend that does as it is told.
+@testable import Store
+
+/// An inbox on real files and a real store, with a backend that does as it is told. The store's time stands still: tests
+/// say when a pass is.
 final class InboxFixture: Sendable {
     let folder: TemporaryDirectory
     let store: Store
@@ -25,7 +27,7 @@ final class InboxFixture: Sendable {
         _ configure: (inout InboxSettings) -> Void = { _ in }
     ) throws {
         folder = try base?.folder ?? TemporaryDirectory("inbox")
-        store = try Store(layout: StoreLayout(root: folder.appending("store")))
+        store = try Store(layout: StoreLayout(root: folder.appending("store")), clock: { .standing })
         images = StubImages(store: store)
         try Directory.create(folder.appending("inbox"))
         var settings = InboxSettings(
@@ -115,6 +117,11 @@ final class InboxFixture: Sendable {
     }
 
     func isPinned(_ item: String) async throws -> Bool { try await !pins(item).isEmpty }
+}
+
+extension BootClock {
+    /// A clock that stands still.
+    static let standing = BootClock(bootID: "test", nanoseconds: 1_000_000_000)
 }
 
 /// A disk that has as much room as it is told.

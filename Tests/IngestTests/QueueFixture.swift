@@ -3,11 +3,13 @@ import ImageBackend
 import Ingest
 import Logging
 import OCI
-import Store
 import SystemPackage
 import TestSupport
 
-/// A queue on a real file and a real store, with a backend that pulls from a table.
+@testable import Store
+
+/// A queue on a real file and a real store, with a backend that pulls from a table. The store's time stands still: tests
+/// say when a pass is.
 final class QueueFixture: Sendable {
     let folder: TemporaryDirectory
     let store: Store
@@ -19,7 +21,7 @@ final class QueueFixture: Sendable {
     /// - Parameter base: the fixture whose files, store and registry are used again, as by a process that starts anew.
     init(again base: QueueFixture? = nil, _ configure: (inout QueueSettings) -> Void = { _ in }) throws {
         folder = try base?.folder ?? TemporaryDirectory("queue")
-        store = try Store(layout: StoreLayout(root: folder.appending("store")))
+        store = try Store(layout: StoreLayout(root: folder.appending("store")), clock: { .standing })
         images = base?.images ?? StubImages(store: store)
         var settings = QueueSettings(
             path: folder.appending("queue"),
