@@ -1,5 +1,6 @@
 import Host
 import OCI
+import Registry
 import Store
 import SystemPackage
 import TestSupport
@@ -104,23 +105,33 @@ struct PullTroubleTests {
     func cancelled() async throws {
         let (layout, tars) = try layout()
         let digest = Digest.sha256(of: tars[0])
+        let fixture = try PullFixture { $0.stallTimeout = .seconds(600) }
+        let gate = fixture.folder.appending("gate")
         let registry = try await FaultyRegistry(
             layout,
-            [.init("slow", path: digest.hex, times: nil, at: 1 << 20)]
+            [.init("gate", path: digest.hex, times: nil, at: 1 << 20, value: gate.string)]
         )
-        let fixture = try PullFixture()
         let name = "\(registry.host)/a:1"
         let alone = Task { try await fixture.pull(name) }
-        while try fixture.partials()[digest.hex] ?? 0 == 0 { try await Task.sleep(for: .milliseconds(5)) }
+        while try fixture.partials()[digest.hex] ?? 0 < 1 << 20 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
         alone.cancel()
         await #expect(throws: ImageError.self) { try await alone.value }
-        #expect(try #require(try fixture.partials()[digest.hex]) < size)
+        #expect(try fixture.partials()[digest.hex] == 1 << 20)
 
         let first = Task { try await fixture.pull(name) }
         let second = Task { try await fixture.pull("\(registry.host)/b:1") }
-        try await Task.sleep(for: .milliseconds(300))
+        // Both have the manifest, and the layer is being fetched again for whoever was first.
+        while try registry.requests().count(where: { $0.path.contains(digest.hex) }) < 2 {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        while try !registry.requests().contains(where: { $0.path.contains("/v2/b/") }) {
+            try await Task.sleep(for: .milliseconds(5))
+        }
         first.cancel()
         await #expect(throws: ImageError.self) { try await first.value }
+        try AtomicFile.write([], to: gate)
         let image = try await second.value
         #expect(image.layers.map(\.diffID) == [digest])
         #expect(try fixture.partials().isEmpty)

@@ -16,7 +16,7 @@ public final class FaultyRegistry: Sendable {
         ///   - skip: Requests that match and are served well before it begins.
         ///   - times: How often it happens; nil for ever.
         ///   - at: A byte of the body, a number of seconds, or a status.
-        ///   - value: A header's value, a URL.
+        ///   - value: A header's value, a URL, a path.
         public init(
             _ kind: String,
             path: String,

@@ -2,6 +2,7 @@
 
 A fault is {kind, path, method, skip, times, at, value}. Kinds, `at` being a byte of the body if nothing else is said:
 status (at: the status, value: Retry-After), cut (the connection ends), reset (it breaks), stall (it falls silent),
+gate (it goes on once there is a file: value),
 slow (at: bytes a second), corrupt (a byte differs), length (at: the length that is promised), longer (at: bytes that
 follow), ignoreRange (200 to a range), lieRange (other bytes than asked for), noRange (416), redirect (value: URL before
 the path), noDigest and wrongDigest (Docker-Content-Digest), endless (a body without end), type (value: Content-Type),
@@ -189,11 +190,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         try:
-            self.send_body(content, kind, at)
+            self.send_body(content, kind, at, value)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def send_body(self, content, kind, at):
+    def send_body(self, content, kind, at, value):
         if kind in ("cut", "reset", "stall"):
             self.wfile.write(content[:at])
             self.wfile.flush()
@@ -203,6 +204,12 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(0.1)
                 return self.hang_up()
             self.close_connection = True
+        elif kind == "gate":
+            self.wfile.write(content[:at])
+            self.wfile.flush()
+            while not os.path.exists(value):
+                time.sleep(0.01)
+            self.wfile.write(content[at:])
         elif kind == "slow":
             for start in range(0, len(content), max(1, at // 20)):
                 self.wfile.write(content[start:start + max(1, at // 20)])
