@@ -1,4 +1,5 @@
 import Documents
+import Glibc
 import Host
 import ImageBackend
 import Logging
@@ -120,7 +121,11 @@ final class TestHost: Sendable {
 
     /// Puts a request into its folder, complete.
     func request(_ name: String, _ text: String) throws {
-        try AtomicFile.write(Array(text.utf8), to: settings.requests.appending(name))
+        let path = settings.requests.appending(name)
+        try AtomicFile.write(Array(text.utf8), to: path)
+        // A program that another test starts holds this test's files open between its fork and its exec.
+        let file = try File(path, .readOnly)
+        while try file.writers() == .some { usleep(1000) }
     }
 
     func removeRequest(_ name: String) throws { try Directory.unlink(settings.requests.appending(name)) }
@@ -165,7 +170,11 @@ final class TestHost: Sendable {
     /// A lock on a VM's disk as a hypervisor holds it, until it is unlocked.
     func hypervisor(on name: String) throws -> File {
         let file = try File(settings.folder(of: name).writableDisk, .readWrite)
-        guard try file.tryLock() else { throw VMError.inUse("the disk is locked already") }
-        return file
+        // Nor does a lock go, of which such a program has a copy, before its exec.
+        for _ in 0..<60_000 {
+            if try file.tryLock() { return file }
+            usleep(1000)
+        }
+        throw VMError.inUse("the disk is locked already")
     }
 }
