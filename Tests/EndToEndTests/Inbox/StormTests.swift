@@ -30,7 +30,8 @@ struct StormTests {
         let end = ContinuousClock.now + duration
         var nextKill = ContinuousClock.now + .milliseconds(500)
         var kills = 0
-        while ContinuousClock.now < end {
+        // A busy machine takes longer for a storm that is one.
+        while ContinuousClock.now < end || weather.steps <= 500 || kills <= 5 {
             try weather.step()
             if ContinuousClock.now >= nextKill {
                 agent.kill()
@@ -64,6 +65,5 @@ struct StormTests {
             try await installation.files(below: "store/temp") + installation.files(below: "store/trash")
         #expect(left.isEmpty, "\(left)")
         #expect(try await installation.slipway("store", "verify").status == 0)
-        #expect(weather.steps > 500 && kills > 5)
     }
 }
