@@ -11,7 +11,7 @@ import Testing
 @testable import Agent
 @testable import Store
 
-@Suite("Collecting in passes", .timeLimit(.minutes(1)))
+@Suite("Collecting in passes")
 struct CollectingTests {
     let host: CollectingHost
     var store: Store { host.store }
