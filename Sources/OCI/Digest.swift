@@ -51,22 +51,28 @@ public struct Digest: Hashable, Sendable {
     /// The 64 lower-case hex digits.
     public var hex: String {
         String(unsafeUninitializedCapacity: 64) { digits in
-            for (position, word) in words.enumerated() {
-                for place in 0..<16 {
-                    let nibble = UInt8(truncatingIfNeeded: word >> (60 - 4 * UInt64(place))) & 15
-                    digits[position * 16 + place] = nibble < 10 ? nibble + 48 : nibble + 87
-                }
+            for place in 0..<64 {
+                let byte = self[place / 2]
+                let nibble = place % 2 == 0 ? byte >> 4 : byte & 15
+                digits[place] = nibble < 10 ? nibble + 48 : nibble + 87
             }
             return 64
         }
     }
 
     /// The 32 bytes.
-    public var bytes: [UInt8] {
-        words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) } }
-    }
+    public var bytes: [UInt8] { (0..<32).map { self[$0] } }
 
-    private var words: [UInt64] { [word0, word1, word2, word3] }
+    private subscript(position: Int) -> UInt8 {
+        let word =
+            switch position / 8 {
+            case 0: word0
+            case 1: word1
+            case 2: word2
+            default: word3
+            }
+        return UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64(position % 8)))
+    }
 }
 
 extension Digest: LosslessStringConvertible, Codable, Comparable {

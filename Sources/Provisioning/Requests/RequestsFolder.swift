@@ -61,9 +61,12 @@ struct RequestsFolder: Sendable {
         if isUnchanged, entries.count == files.count { return Listing(files: files) }
         var listing = Listing(files: [])
         listing.files.reserveCapacity(entries.count)
-        for name in entries.map(\.name).sorted() {
-            guard let file = look(at: name, now: now, settlesAt: &listing.settlesAt) else { continue }
-            listing.files.append(file)
+        for (name, identity) in entries.sorted(by: { $0.name < $1.name }) {
+            if let known = known[name], known.identity == identity {
+                listing.files.append(known.file)
+            } else if let file = look(at: name, now: now, settlesAt: &listing.settlesAt) {
+                listing.files.append(file)
+            }
         }
         let present = Set(entries.map(\.name))
         known = known.filter { present.contains($0.key) }
