@@ -94,8 +94,9 @@ struct ImageCollection: Module {
         // The grace is counted anew, against the clock as it is when deleting.
         let before = try await store.tick() + (.zero - unpinnedTTL)
         let byKind = Dictionary(grouping: candidates, by: \.kind)
+        let byID = byKind.mapValues { Dictionary($0.map { ($0.id, $0) }) { first, _ in first } }
         func collected(_ kind: String, _ id: String, _ bytes: UInt64) -> Collected? {
-            byKind[kind]?.first { $0.id == id }.map { Collected(candidate: $0, bytes: bytes) }
+            byID[kind]?[id].map { Collected(candidate: $0, bytes: bytes) }
         }
         let images = try await store.collectImages(
             (byKind["image"] ?? []).compactMap { Digest($0.id) },
