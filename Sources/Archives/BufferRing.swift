@@ -1,56 +1,73 @@
 import Glibc
 
-/// Buffers that go round between one thread that fills them and one that empties them.
+/// Buffers that go round between one thread that fills them and readers that each see all of them, in order.
 ///
 /// Unchecked: every stored variable is read and written with `mutex` held. The bytes of a buffer are touched without
-/// it, by one side at a time: the filler owns buffer `first + filled` (modulo their number), the taker buffer
-/// `first`, and they differ because the filler is given none while all are filled and the taker none while none is.
+/// it: the filler has the one behind those that are filled, which no reader is given before ``put(_:)``, and is given it
+/// again only when every reader has let go of what it held; readers only read.
 final class BufferRing: @unchecked Sendable {
+    /// How far a reader is.
+    private struct Reader {
+        /// Buffers that it let go of.
+        var finished = 0
+        /// Whether it holds the next one.
+        var isHolding = false
+    }
+
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Signalled when a buffer is filled or nothing more comes.
+    private let filledOne = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Signalled when a reader lets go of a buffer.
+    private let freedOne = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let buffers: [UnsafeMutableRawBufferPointer]
     private var lengths: [Int]
-    private var first = 0
+    /// Buffers that were filled.
     private var filled = 0
-    /// How much of buffer `first` was taken.
-    private var taken = 0
+    private var readers: [Reader]
     private var isFinished = false
     private var failure: ArchiveError?
     private var isStopped = false
 
-    init(bufferSize: Int, buffers count: Int) {
+    /// - Parameter readers: how many there are; a buffer is filled again when all of them are done with it.
+    init(bufferSize: Int, buffers count: Int, readers: Int) {
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(changed, &attributes)
+        pthread_cond_init(filledOne, &attributes)
+        pthread_cond_init(freedOne, &attributes)
         pthread_condattr_destroy(&attributes)
         buffers = (0..<count).map { _ in .allocate(byteCount: bufferSize, alignment: 64) }
         lengths = Array(repeating: 0, count: count)
+        self.readers = Array(repeating: Reader(), count: readers)
     }
 
     deinit {
-        pthread_cond_destroy(changed)
+        pthread_cond_destroy(freedOne)
+        pthread_cond_destroy(filledOne)
         pthread_mutex_destroy(mutex)
-        changed.deallocate()
+        freedOne.deallocate()
+        filledOne.deallocate()
         mutex.deallocate()
         for buffer in buffers { buffer.deallocate() }
     }
 
+    // MARK: Filling
+
     /// Waits for a buffer to fill; nil once stopped.
     func emptyBuffer() -> UnsafeMutableRawBufferPointer? {
         locked {
-            while filled == buffers.count && !isStopped { pthread_cond_wait(changed, mutex) }
-            return isStopped ? nil : buffers[(first + filled) % buffers.count]
+            while filled - finishedByAll == buffers.count && !isStopped { pthread_cond_wait(freedOne, mutex) }
+            return isStopped ? nil : buffers[filled % buffers.count]
         }
     }
 
     /// Hands over the buffer that ``emptyBuffer()`` gave, with `count` bytes in it.
     func put(_ count: Int) {
         locked {
-            lengths[(first + filled) % buffers.count] = count
+            lengths[filled % buffers.count] = count
             filled += 1
-            pthread_cond_signal(changed)
+            pthread_cond_broadcast(filledOne)
         }
     }
 
@@ -59,34 +76,37 @@ final class BufferRing: @unchecked Sendable {
         locked {
             isFinished = true
             failure = error
-            pthread_cond_signal(changed)
+            pthread_cond_broadcast(filledOne)
         }
     }
 
-    /// Makes ``emptyBuffer()`` return nil from now on.
+    // MARK: Reading
+
+    /// Ends it for all sides: ``emptyBuffer()`` returns nil from now on, and readers see the end.
     func stop() {
         locked {
             isStopped = true
-            pthread_cond_signal(changed)
+            pthread_cond_signal(freedOne)
+            pthread_cond_broadcast(filledOne)
         }
     }
 
-    /// Copies bytes out; waits for some, 0 at the end. `check` is called before and ten times a second while waiting.
-    func take(
-        into target: UnsafeMutableRawBufferPointer,
-        check: () throws(ArchiveError) -> Void
-    ) throws(ArchiveError) -> Int {
+    /// The next buffer's bytes for a reader, valid until it calls again; waits for them, and gives none at the end.
+    ///
+    /// - Parameter check: called before and ten times a second while waiting.
+    /// - Throws: what the filler finished with, after all that came before.
+    func next(
+        for reader: Int,
+        check: () throws(ArchiveError) -> Void = {}
+    ) throws(ArchiveError) -> UnsafeRawBufferPointer {
         try check()
+        letGo(reader)
         while true {
-            switch waitForBytes() {
+            switch wait(reader) {
             case .failed(let error): throw error
-            case .end: return 0
+            case .end: return UnsafeRawBufferPointer(start: nil, count: 0)
             case .nothingYet: try check()
-            case .bytes(let bytes):
-                let count = min(bytes.count, target.count)
-                target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
-                release(count)
-                return count
+            case .bytes(let bytes): return bytes
             }
         }
     }
@@ -98,9 +118,19 @@ final class BufferRing: @unchecked Sendable {
         case nothingYet
     }
 
-    private func waitForBytes() -> Turn {
+    private func letGo(_ reader: Int) {
         locked {
-            if filled == 0 && !isFinished {
+            guard readers[reader].isHolding else { return }
+            readers[reader].isHolding = false
+            readers[reader].finished += 1
+            pthread_cond_signal(freedOne)
+        }
+    }
+
+    private func wait(_ reader: Int) -> Turn {
+        locked {
+            let position = readers[reader].finished
+            if position == filled && !isFinished && !isStopped {
                 var deadline = timespec()
                 clock_gettime(CLOCK_MONOTONIC, &deadline)
                 deadline.tv_nsec += 100_000_000
@@ -108,26 +138,23 @@ final class BufferRing: @unchecked Sendable {
                     deadline.tv_nsec -= 1_000_000_000
                     deadline.tv_sec += 1
                 }
-                pthread_cond_timedwait(changed, mutex, &deadline)
+                pthread_cond_timedwait(filledOne, mutex, &deadline)
             }
-            if filled > 0 {
-                return .bytes(UnsafeRawBufferPointer(rebasing: buffers[first][taken..<lengths[first]]))
+            if isStopped { return .end }
+            if position < filled {
+                readers[reader].isHolding = true
+                let index = position % buffers.count
+                return .bytes(UnsafeRawBufferPointer(rebasing: buffers[index][..<lengths[index]]))
             }
             if let failure { return .failed(failure) }
             return isFinished ? .end : .nothingYet
         }
     }
 
-    private func release(_ count: Int) {
-        locked {
-            taken += count
-            guard taken == lengths[first] else { return }
-            taken = 0
-            first = (first + 1) % buffers.count
-            filled -= 1
-            pthread_cond_signal(changed)
-        }
-    }
+    // MARK: Inside
+
+    /// How many buffers every reader let go of.
+    private var finishedByAll: Int { readers.reduce(filled) { min($0, $1.finished) } }
 
     private func locked<Result>(_ body: () -> Result) -> Result {
         pthread_mutex_lock(mutex)

@@ -8,6 +8,12 @@ public protocol ByteSource: AnyObject {
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(ArchiveError) -> Int
 }
 
+/// A source that has buffers of its own and gives out its bytes where they lie.
+public protocol LendingByteSource: ByteSource {
+    /// The next bytes, valid until the source is called again; none at the end of the stream, and then always.
+    func lend() throws(ArchiveError) -> UnsafeRawBufferPointer
+}
+
 /// A source that can pass over bytes without reading them.
 protocol SkippingByteSource: ByteSource {
     /// Passes over up to `count` bytes and returns how many there were.

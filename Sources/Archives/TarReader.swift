@@ -33,7 +33,7 @@ public final class TarReader {
     ///   - source: The archive's bytes.
     ///   - name: Names the archive in errors.
     ///   - limits: What the archive may ask for.
-    ///   - bufferSize: Bytes that are read at a time, and the most that a piece of content has.
+    ///   - bufferSize: Bytes that are read at a time from a source that has no buffers of its own.
     public init(
         _ source: any ByteSource,
         name: String,

@@ -9,7 +9,7 @@ import SystemPackage
 /// boot listing come out of reading the input once. Nothing is extracted to the host's file system.
 ///
 /// Synchronous: runs on a thread of the caller's. Inflating and hashing the compressed bytes run on a second
-/// thread, compressing on `jobs` more; the result does not depend on how many.
+/// thread, hashing the tar on a third, compressing on `jobs` more; the result does not depend on how many.
 package struct LayerConverter {
     /// How images are written.
     package var compression: EROFS.Compression
@@ -83,8 +83,7 @@ package struct LayerConverter {
                 limits: limits.decompression,
                 isDigesting: checkedDigest == nil
             )
-            let ahead = ReadAheadSource(plain, name: name, cancellation: cancellation)
-            let tar = DigestingSource(ahead)
+            let tar = ReadAheadSource(plain, name: name, cancellation: cancellation)
             let reader = TarReader(tar, name: name, limits: limits.tar)
             let writer = try ImageWriter(
                 file: output,
@@ -110,7 +109,7 @@ package struct LayerConverter {
             }
             try reader.drain()
             do { try tree.finish() } catch let error as ImageError { throw error.located(in: name) }
-            let (diffID, tarSize) = tar.finish()
+            let (diffID, tarSize) = try tar.finishDigest()
             writer.uuid = LayerKey(diffID: diffID).imageUUID
             let open = tree.openEnds
             if open.count > 0 { writer.note = open.encoded }

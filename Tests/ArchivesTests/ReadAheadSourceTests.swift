@@ -45,6 +45,36 @@ struct ReadAheadSourceTests {
         #expect(bytes == 3)
     }
 
+    @Test("lends its buffers, and what was not copied of one", arguments: [1, 3])
+    func lending(buffers: Int) throws {
+        let bytes = TarCorpus.noise(25)
+        let source = ReadAheadSource(MemorySource(bytes), name: "x", bufferSize: 10, buffers: buffers)
+        var first = [UInt8](repeating: 0, count: 4)
+        #expect(try first.withUnsafeMutableBytes { try source.read(into: $0) } == 4)
+        var lent: [[UInt8]] = []
+        while case let buffer = try source.lend(), !buffer.isEmpty { lent.append(Array(buffer)) }
+        #expect(lent.map(\.count) == [6, 10, 5])
+        #expect(first + lent.joined() == bytes)
+        #expect(try source.lend().isEmpty)
+    }
+
+    @Test("takes the digest of everything, whether it was read or not", arguments: [0, 5_000, 50_000])
+    func digestOfAll(readBefore: Int) throws {
+        let bytes = TarCorpus.noise(50_000)
+        let source = ReadAheadSource(MemorySource(bytes, chunk: 999), name: "x", bufferSize: 1000, buffers: 2)
+        var taken = 0
+        while taken < readBefore { taken += try source.lend().count }
+        let (digest, count) = try source.finishDigest()
+        #expect(digest == Digest.sha256(of: bytes) && count == 50_000)
+    }
+
+    @Test("there is no digest of a stream that failed")
+    func noDigest() throws {
+        let source = ReadAheadSource(Failing(after: 3), name: "x", bufferSize: 10)
+        let error = #expect(throws: ArchiveError.self) { _ = try source.finishDigest() }
+        #expect(error?.message == "made to fail")
+    }
+
     @Test("reads no further ahead than its buffers")
     func bounded() throws {
         let endless = Endless()

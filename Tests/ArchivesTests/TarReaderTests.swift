@@ -49,6 +49,19 @@ struct TarReaderTests {
         #expect(pieces.end == .blocks)
     }
 
+    @Test(
+        "reads the same where a source lends its buffers, wherever they end",
+        arguments: [1, 7, 511, 512, 513, 4096, 100_000]
+    )
+    func lentBuffers(size: Int) throws {
+        let tar = TarCorpus.everything()
+        let reader = TarReader(ReadAheadSource(MemorySource(tar), name: "x", bufferSize: size), name: "x")
+        var entries: [ReadEntry] = []
+        while let entry = try reader.next() { entries.append(try describe(entry, reader)) }
+        #expect(try entries == read(tar).entries)
+        #expect(reader.endOfArchive == .blocks)
+    }
+
     @Test("times before 1970 and fractions keep their place on the line")
     func times() throws {
         var tar = TarBuilder()
