@@ -11,8 +11,8 @@ final class BatchCompressor {
     /// A segment of which less than one block in this many would be saved is stored as it is: reading it costs
     /// nothing then.
     private static let leastSaving = 128
-    /// A last cluster that needs no more than this of its last block is split, to have that end beside the index:
-    /// what more would save no longer pays for compressing it again.
+    /// A last cluster that needs no more than this of its last block is split, to have that end beside the index: the
+    /// rest of a block is too little for a cluster more.
     private static let largestSplit = 3072
     /// Smaller files are stored as they are where files are not packed: compressed, they would save no slot or two.
     private static let leastSize: UInt64 = 256
@@ -113,7 +113,7 @@ final class BatchCompressor {
                     gained = true
                     break
                 }
-                if let shorter = shorten(rest, produced, with: lz4) { (consumed, produced) = shorter }
+                if let shorter = shorten(rest, produced) { (consumed, produced) = shorter }
             }
             let count = (produced + Format.blockSize - 1) / Format.blockSize
             if pays(consumed, blocks: count, isEnd: consumed == rest.count) {
@@ -154,14 +154,16 @@ final class BatchCompressor {
         return true
     }
 
-    /// Compresses the last cluster, which reaches a little into its last block, again into the blocks before that, so
-    /// that its end may follow the index. nil where it stays as it is in `scratch`.
-    private func shorten(_ rest: UnsafeRawBufferPointer, _ produced: Int, with lz4: LZ4) -> (Int, Int)? {
+    /// Cuts the last cluster, which is in `scratch` and reaches a little into its last block, at the end of the block
+    /// before that, so that what follows may stand beside the index. nil where it stays as it is.
+    private func shorten(_ rest: UnsafeRawBufferPointer, _ produced: Int) -> (Int, Int)? {
         let full = produced / Format.blockSize * Format.blockSize
         guard full > 0, (1...Self.largestSplit).contains(produced - full) else { return nil }
-        let (consumed, size) = lz4.fill(UnsafeMutableRawBufferPointer(rebasing: scratch[..<full]), from: rest)
-        // Fewer blocks are never too few: this cannot fail but where LZ4 itself does.
-        return size > 0 ? (consumed, size) : lz4.fill(scratch, from: rest)
+        return LZ4Block.cut(
+            UnsafeMutableRawBufferPointer(rebasing: scratch[..<produced]),
+            to: full,
+            input: rest
+        )
     }
 
     /// Stores up to `count` bytes as they are, a cluster for each block; false when nothing can be gained any more.
