@@ -17,13 +17,22 @@ struct EntryPath: Hashable {
 
     /// Normalises the bytes of a path: `./usr//bin/` and `/usr/bin` are the same.
     init(_ bytes: some Sequence<UInt8>) throws(Problem) {
-        let content = Array(bytes)
+        let content = bytes as? [UInt8] ?? Array(bytes)
         var components: [ArraySlice<UInt8>] = []
-        for component in content.split(separator: UInt8(ascii: "/")) {
-            if component.elementsEqual(".".utf8) { continue }
-            if component.elementsEqual("..".utf8) { throw .parentReference }
-            guard component.count <= 255 else { throw .nameTooLong }
-            components.append(component)
+        components.reserveCapacity(8)
+        var start = 0
+        while start < content.count {
+            let end = content[start...].firstIndex(of: UInt8(ascii: "/")) ?? content.count
+            defer { start = end + 1 }
+            let component = content[start..<end]
+            switch component.count {
+            case 0: continue
+            case 1 where component.first == UInt8(ascii: "."): continue
+            case 2 where component.first == UInt8(ascii: ".") && component.last == UInt8(ascii: "."):
+                throw .parentReference
+            case 256...: throw .nameTooLong
+            default: components.append(component)
+            }
         }
         guard components.count <= 4096 else { throw .tooDeep }
         self.components = components
