@@ -36,9 +36,11 @@ extension OCIBackend {
         conversion.summary.size = size
         do {
             if conversion.open != nil {
-                // What the layer leaves open goes on with it.
-                let note = try ImageReader(file: File.regular(image)).note()
-                let size = try ImageWriter.attach(note: note, to: File(output, .readWrite))
+                // What the layer leaves open goes on with it, and what came before what.
+                let native = try ImageReader(file: File.regular(image))
+                let file = try File(output, .readWrite)
+                try ImageWriter.takeNumbers(from: native, to: file)
+                let size = try ImageWriter.attach(note: native.note(), to: file)
                 conversion.summary.size = size
                 conversion.open?.plainSize = size
             }

@@ -88,6 +88,23 @@ struct EngineTests {
         #expect(try await test.store.verifyBlobs(examinations: [.structure]) == [])
     }
 
+    @Test(
+        "of two entries that meet through a link below, the later one counts",
+        arguments: [["usr/lib/x", "lib/x"], ["lib/x", "usr/lib/x"]]
+    )
+    func meeting(paths: [String]) async throws {
+        let programs = try Self.programs()
+        let test = try TestBackend(
+            compression: .none,
+            guestKernel: .chunks,
+            engine: .mkfs,
+            search: .process(with: programs)
+        )
+        let layer = archive { tar in for path in paths { tar.addFile(path, path) } }
+        let stack = try await LayerStackFixture([InheritanceTests.base, layer], in: test)
+        #expect(try await stack.differences() == [])
+    }
+
     @Test("the machine's mkfs.erofs 1.5 is refused with what to do, and nothing is read")
     func tooOld() async throws {
         let version = try await ErofsTool.find(.mkfs, in: .process).version

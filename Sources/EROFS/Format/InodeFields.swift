@@ -18,6 +18,8 @@ struct InodeFields: Equatable {
     /// Where the link count lies in each form, for patching it.
     static let compactLinksOffset = 6
     static let extendedLinksOffset = 44
+    /// Where ``number`` lies in both.
+    static let numberOffset = 20
 
     /// Whether the 32-byte form can carry all this.
     func isCompact(epoch: Timestamp) -> Bool {
@@ -34,7 +36,7 @@ struct InodeFields: Equatable {
             base.store(UInt32(truncatingIfNeeded: size), at: 8)
             base.store(UInt32(0), at: 12)
             base.store(union, at: 16)
-            base.store(number, at: 20)
+            base.store(number, at: Self.numberOffset)
             base.store(UInt16(truncatingIfNeeded: userID), at: 24)
             base.store(UInt16(truncatingIfNeeded: groupID), at: 26)
             base.store(UInt32(0), at: 28)
@@ -42,7 +44,7 @@ struct InodeFields: Equatable {
             base.store(UInt16(0), at: 6)
             base.store(size, at: 8)
             base.store(union, at: 16)
-            base.store(number, at: 20)
+            base.store(number, at: Self.numberOffset)
             base.store(userID, at: 24)
             base.store(groupID, at: 28)
             base.store(modified.seconds, at: 32)
@@ -59,7 +61,8 @@ struct InodeFields: Equatable {
             let layout = Format.Layout(rawValue: (format >> 1) & 7),
             let xattrCount: UInt16 = bytes.integer(at: 2),
             let mode: UInt16 = bytes.integer(at: 4), let kind = NodeKind(mode: mode),
-            let union: UInt32 = bytes.integer(at: 16), let number: UInt32 = bytes.integer(at: 20)
+            let union: UInt32 = bytes.integer(at: 16),
+            let number: UInt32 = bytes.integer(at: Self.numberOffset)
         else { return nil }
         self.kind = kind
         self.layout = layout
