@@ -2,7 +2,7 @@
 /// same order. What the old image had besides, replaced files and shared data, is left behind.
 public struct ImageCopy {
     /// A name in the image, and the item of the folder that it lies in.
-    private struct Item {
+    private struct Item: TreeItem {
         let number: UInt32
         let nid: UInt64
         let folder: Int
@@ -26,7 +26,7 @@ public struct ImageCopy {
         try copy.list()
         // The order of the inodes' numbers is that of adding; a folder comes before what is in it all the same.
         let order = copy.items.indices.sorted { copy.items[$0].number < copy.items[$1].number }
-        for item in order { _ = try copy.add(item) }
+        for item in order { try copy.add(item) }
     }
 
     private init(image: ImageReader, writer: ImageWriter) {
@@ -52,20 +52,10 @@ public struct ImageCopy {
     }
 
     /// Adds an item, after the folders that it lies in.
-    private mutating func add(_ index: Int) throws(EROFSError) -> ImageWriter.Node {
-        // Folders upwards that are not there yet, added from the top down.
-        var missing: [Int] = []
-        var next = index
-        while next >= 0, items[next].node == nil {
-            missing.append(next)
-            next = items[next].folder
+    private mutating func add(_ item: Int) throws(EROFSError) {
+        for next in items.missing(upTo: item) {
+            items[next].node = try add(items[next], in: items.folderNode(of: next) ?? writer.root)
         }
-        while let index = missing.popLast() {
-            let folder = items[index].folder
-            let parent = folder >= 0 ? items[folder].node ?? writer.root : writer.root
-            items[index].node = try add(items[index], in: parent)
-        }
-        return items[index].node ?? writer.root
     }
 
     private mutating func add(_ item: Item, in folder: ImageWriter.Node) throws(EROFSError)

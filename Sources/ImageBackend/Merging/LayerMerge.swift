@@ -8,7 +8,7 @@ public import Host
 /// front to back, and what a builder wrote together lies together. The same layers make the same bytes.
 public struct LayerMerge {
     /// A name of the view, and the item of the folder that it lies in.
-    private struct Item {
+    private struct Item: TreeItem {
         let layer: UInt32
         let number: UInt32
         let nid: UInt64
@@ -73,7 +73,7 @@ public struct LayerMerge {
             return (left.layer, left.number, left.nid) < (right.layer, right.number, right.nid)
         }
         try merge.takePacked()
-        for item in order { _ = try merge.add(item) }
+        for item in order { try merge.add(item) }
         return try writer.finish()
     }
 
@@ -140,20 +140,10 @@ public struct LayerMerge {
     }
 
     /// Adds an item, after the folders that it lies in.
-    private mutating func add(_ index: Int) throws(EROFSError) -> ImageWriter.Node {
-        // Folders upwards that are not there yet, added from the top down.
-        var missing: [Int] = []
-        var next = index
-        while next >= 0, items[next].node == nil {
-            missing.append(next)
-            next = items[next].folder
+    private mutating func add(_ item: Int) throws(EROFSError) {
+        for next in items.missing(upTo: item) {
+            items[next].node = try add(items[next], in: items.folderNode(of: next) ?? writer.root)
         }
-        while let index = missing.popLast() {
-            let folder = items[index].folder
-            let parent = folder >= 0 ? items[folder].node ?? writer.root : writer.root
-            items[index].node = try add(items[index], in: parent)
-        }
-        return items[index].node ?? writer.root
     }
 
     private mutating func add(_ item: Item, in folder: ImageWriter.Node) throws(EROFSError)
