@@ -20,17 +20,18 @@ extension ImageWriter {
         attributes: Attributes
     ) throws(EROFSError) -> Node {
         guard inode.kind == .regular else { throw .misuse("inode \(inode.nid) is no regular file") }
+        let file = TakenFile(name: name, folder: folder, inode: inode, image: image, attributes: attributes)
         if inode.size > 0, !inode.isCompressed, inode.fields.layout != .chunkBased {
-            return try addFlat(name, folder, inode, image, attributes)
+            return try addFlat(file)
         }
         if inode.isCompressed {
             let header = try MapHeader(of: inode, in: image)
             if let old = header.wholeFragment {
                 if let new = packed?.place(of: old, size: inode.size) {
-                    return try addFragment(name, folder, inode, new, attributes)
+                    return try addFragment(file, at: new)
                 }
             } else if canTake(inode, header, of: image) {
-                return try addClusters(name, folder, inode, image, attributes)
+                return try addClusters(file)
             }
         }
         let hasHoles = inode.fields.layout == .chunkBased
@@ -57,13 +58,24 @@ extension ImageWriter {
 
     // MARK: Taking over
 
-    private func addFlat(
-        _ name: ArraySlice<UInt8>,
-        _ folder: Node,
-        _ inode: Inode,
-        _ image: ImageReader,
-        _ attributes: Attributes
-    ) throws(EROFSError) -> Node {
+    /// A regular file of another image, and what it is to be here.
+    private struct TakenFile {
+        let name: ArraySlice<UInt8>
+        let folder: Node
+        let inode: Inode
+        let image: ImageReader
+        let attributes: Attributes
+    }
+
+    private func add(_ file: TakenFile) throws(EROFSError) -> (Node, Part) {
+        let (node, index) = try add(.regular, file.name, file.folder, file.attributes)
+        var part = part(index, .regular, file.attributes)
+        part.size = file.inode.size
+        return (node, part)
+    }
+
+    private func addFlat(_ file: TakenFile) throws(EROFSError) -> Node {
+        let (inode, image) = (file.inode, file.image)
         let block = UInt64(Format.blockSize)
         let tailSize = inode.isInline ? inode.size % block : 0
         let body = inode.size - tailSize
@@ -72,9 +84,8 @@ extension ImageWriter {
         guard body == 0 || end <= image.size else {
             throw .corrupt("the data of inode \(inode.nid) lies beyond the image")
         }
-        let (node, index) = try add(.regular, name, folder, attributes)
-        var part = part(index, .regular, attributes)
-        part.size = inode.size
+        let (node, taken) = try add(file)
+        var part = taken
         part.length = inode.size
         part.mayShrink = false
         var tail: [UInt8] = []
@@ -90,33 +101,19 @@ extension ImageWriter {
         return node
     }
 
-    private func addFragment(
-        _ name: ArraySlice<UInt8>,
-        _ folder: Node,
-        _ inode: Inode,
-        _ place: UInt64,
-        _ attributes: Attributes
-    ) throws(EROFSError) -> Node {
-        let (node, index) = try add(.regular, name, folder, attributes)
-        var part = part(index, .regular, attributes)
-        part.size = inode.size
+    private func addFragment(_ file: TakenFile, at place: UInt64) throws(EROFSError) -> Node {
+        let (node, taken) = try add(file)
+        var part = taken
         part.fragment = place
         try pipeline.close(part, &tree)
         return node
     }
 
-    private func addClusters(
-        _ name: ArraySlice<UInt8>,
-        _ folder: Node,
-        _ inode: Inode,
-        _ image: ImageReader,
-        _ attributes: Attributes
-    ) throws(EROFSError) -> Node {
+    private func addClusters(_ file: TakenFile) throws(EROFSError) -> Node {
+        let (inode, image) = (file.inode, file.image)
         let clusters = try ClusterReader(image, inode)
-        let (node, index) = try add(.regular, name, folder, attributes)
-        var template = part(index, .regular, attributes)
-        template.size = inode.size
-        let xattrs = XattrTable.encodedSize(attributes.xattrs)
+        let (node, template) = try add(file)
+        let xattrs = XattrTable.encodedSize(file.attributes.xattrs)
         let tailRoom =
             options.guestKernel >= .tailPacking
             ? CompressedItem.tailRoom(fileSize: inode.size, xattrSize: xattrs) : 0
