@@ -1,50 +1,5 @@
 import Glibc
 
-/// One name in a folder: 20 bytes, plus the name itself and a slot in the name table.
-struct Entry: BitwiseCopyable {
-    var parent: UInt32
-    var inode: UInt32
-    /// The sibling that follows in the folder's list, or ``Tree/none``.
-    var next: UInt32
-    var nameOffset: UInt32
-    var nameLength: UInt8
-    /// Whether the name is there; an entry that was removed keeps its record for the case that it comes back.
-    var isLive: Bool
-    /// Whether the entry is in its folder's list.
-    var isListed: Bool
-}
-
-/// One inode: 24 bytes.
-struct InodeRecord: BitwiseCopyable {
-    var location: InodeLocation
-    /// The bytes it takes in the image; of a folder, its index among the folders.
-    var extra: UInt64
-    var links: UInt32
-    var kind: NodeKind
-    var isCompact: Bool
-    /// Whether it has its place in the image and `extra` its bytes.
-    var isPlaced: Bool
-}
-
-/// What a folder has beside its inode's record. Folders are written last, so this is kept.
-struct FolderRecord: BitwiseCopyable {
-    var entry: UInt32
-    var firstChild = Tree.none
-    var subfolders: UInt32 = 0
-    var userID: UInt32 = 0
-    var groupID: UInt32 = 0
-    var nanoseconds: UInt32 = 0
-    var seconds: Int64 = 0
-    /// The index of its extended attributes, plus one; 0 without any.
-    var xattrs: UInt32 = 0
-    var permissions: UInt16 = 0
-    /// The inode's number where a finished image gave it one; else 0.
-    var number: UInt32 = 0
-    /// Whether it has to be written: it, or a folder in it, is not as a finished image has it.
-    var isChanged = true
-    var layout = DirectoryLayout()
-}
-
 /// The names and inodes of the image to be, in a few flat buffers: no object, string or dictionary per entry.
 struct Tree: ~Copyable {
     static let none = UInt32.max
@@ -53,9 +8,9 @@ struct Tree: ~Copyable {
     var entries = GrowingBuffer<Entry>()
     var inodes = GrowingBuffer<InodeRecord>()
     var folders = GrowingBuffer<FolderRecord>()
-    private var names = GrowingBuffer<UInt8>()
+    private(set) var names = GrowingBuffer<UInt8>()
     private var table = NameTable()
-    private var folderXattrs: [[ExtendedAttribute]] = []
+    var folderXattrs: [[ExtendedAttribute]] = []
     /// The number of names that are there, without the root's.
     private(set) var liveEntries: UInt64 = 0
     /// The bytes in the image of inodes that lost their last name.
@@ -224,90 +179,5 @@ struct Tree: ~Copyable {
         inodes[Int(inode)].extra = bytes
         inodes[Int(inode)].isPlaced = true
         if inodes[Int(inode)].links == 0 { deadBytes += bytes }
-    }
-
-    // MARK: Folders
-
-    func attributes(ofFolder folder: UInt32) -> Attributes {
-        let record = folders[Int(folder)]
-        return Attributes(
-            permissions: record.permissions,
-            userID: record.userID,
-            groupID: record.groupID,
-            modified: Timestamp(seconds: record.seconds, nanoseconds: record.nanoseconds),
-            xattrs: record.xattrs == 0 ? [] : folderXattrs[Int(record.xattrs) - 1]
-        )
-    }
-
-    mutating func setAttributes(_ attributes: Attributes, ofFolder folder: UInt32) {
-        let index = Int(folder)
-        markChanged(folders[index].entry)
-        folders[index].permissions = attributes.permissions
-        folders[index].userID = attributes.userID
-        folders[index].groupID = attributes.groupID
-        folders[index].seconds = attributes.modified.seconds
-        folders[index].nanoseconds = attributes.modified.nanoseconds
-        if folders[index].xattrs != 0 {
-            folderXattrs[Int(folders[index].xattrs) - 1] = attributes.xattrs
-        } else if !attributes.xattrs.isEmpty {
-            folderXattrs.append(attributes.xattrs)
-            folders[index].xattrs = UInt32(folderXattrs.count)
-        }
-    }
-
-    /// Notes that a folder has to be written, and so those above it.
-    private mutating func markChanged(_ entry: UInt32) {
-        var entry = entry
-        while let folder = folder(of: entry), !folders[folder].isChanged {
-            folders[folder].isChanged = true
-            entry = entries[Int(entry)].parent
-        }
-    }
-
-    /// Notes that the folders have to be written that name any of these inodes.
-    mutating func markChanged(foldersOf inodes: Set<UInt32>) {
-        guard !inodes.isEmpty else { return }
-        for entry in entries.elements where entry.isLive && inodes.contains(entry.inode) {
-            markChanged(entry.parent)
-        }
-    }
-
-    /// The folder's entries that are there, sorted by the bytes of their names. The list is left in that order.
-    mutating func sortChildren(ofFolder folder: Int, into sorted: inout [UInt32]) {
-        sorted.removeAll(keepingCapacity: true)
-        var child = folders[folder].firstChild
-        while child != Self.none {
-            if entries[Int(child)].isLive { sorted.append(child) }
-            child = entries[Int(child)].next
-        }
-        let all = UnsafeRawBufferPointer(names.elements)
-        let entries = entries.elements
-        sorted.sort { left, right in
-            Self.precedes(
-                all,
-                Int(entries[Int(left)].nameOffset),
-                Int(entries[Int(left)].nameLength),
-                Int(entries[Int(right)].nameOffset),
-                Int(entries[Int(right)].nameLength)
-            )
-        }
-        var next = Self.none
-        for child in sorted.reversed() {
-            entries[Int(child)].next = next
-            next = child
-        }
-        folders[folder].firstChild = next
-    }
-
-    private static func precedes(
-        _ names: UnsafeRawBufferPointer,
-        _ left: Int,
-        _ leftCount: Int,
-        _ right: Int,
-        _ rightCount: Int
-    ) -> Bool {
-        guard let base = names.baseAddress else { return false }
-        let order = memcmp(base + left, base + right, min(leftCount, rightCount))
-        return order != 0 ? order < 0 : leftCount < rightCount
     }
 }
