@@ -155,6 +155,34 @@ struct WriterTests {
         #expect(image.summary.entries == 2 && image.summary.inodes == 3)
     }
 
+    @Test("a packed file's content is dead once no file has it")
+    func deadPacked() throws {
+        var generator = SeededRandom(7)
+        let noise = generator.noise(40_000)
+        let other = generator.noise(20_000)
+        func dead(replacing names: [String]) throws -> UInt64 {
+            try Image(WriterOptions(guestKernel: .fragments)) { writer in
+                let contents =
+                    [("a", noise), ("b", noise), ("c", other)] + names.map { ($0, Array($0.utf8)) }
+                for (name, content) in contents {
+                    try writer.beginFile(
+                        named: Array(name.utf8),
+                        in: writer.root,
+                        size: UInt64(content.count),
+                        attributes: Attributes(permissions: 0o644)
+                    )
+                    try content.withUnsafeBytes { try writer.write($0) }
+                    try writer.endFile()
+                }
+            }.summary.deadBytes
+        }
+        // An inode with its map header is all that a file has to itself while another one has the same content.
+        #expect(try dead(replacing: []) == 0)
+        #expect(try dead(replacing: ["a"]) < 100)
+        #expect((40_000...46_000).contains(try dead(replacing: ["a", "b"])))
+        #expect((20_000...23_000).contains(try dead(replacing: ["c"])))
+    }
+
     @Test("a compact inode that gets more than 65,535 names is moved into the extended form")
     func manyLinks() async throws {
         let image = try Image { writer in

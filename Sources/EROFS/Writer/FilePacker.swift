@@ -12,6 +12,8 @@ struct FilePacker: ~Copyable {
         var tag: (UInt64, UInt64)
         var offset: UInt64
         var size: UInt32
+        /// How many files have it.
+        var users: UInt32 = 1
     }
 
     /// The blocks of the first segment: packs of the index have to end where segments do, since these do not follow
@@ -46,11 +48,28 @@ struct FilePacker: ~Copyable {
             let content = contents[Int(index)]
             return content.tag.0 == tag.0 && content.tag.1 == tag.1 && content.size == size
         }
-        if let known { return contents[Int(known)].offset }
+        if let known {
+            contents[Int(known)].users &+= 1
+            return contents[Int(known)].offset
+        }
         guard contents.count < Int(UInt32.max) - 1 else { return nil }
         table.insert(hash, UInt32(contents.count))
         contents.append(Content(tag: tag, offset: self.size, size: size))
         return nil
+    }
+
+    /// Notes that a file is gone whose content lies at an offset; returns the bytes that no file has any more.
+    mutating func release(at offset: UInt64) -> UInt64 {
+        // Contents are noted in the order of their offsets.
+        var low = 0
+        var high = contents.count
+        while low < high {
+            let middle = (low + high) / 2
+            if contents[middle].offset < offset { low = middle + 1 } else { high = middle }
+        }
+        guard low < contents.count, contents[low].offset == offset else { return 0 }
+        contents[low].users &-= 1
+        return contents[low].users == 0 ? UInt64(contents[low].size) : 0
     }
 
     /// Takes bytes up to the end of the segment and returns how many.

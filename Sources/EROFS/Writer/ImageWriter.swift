@@ -217,13 +217,15 @@ public final class ImageWriter {
         guard openFile == nil else { throw .misuse("the image is finished within a file") }
         try pipeline.finish(&tree)
         isFinished = true
-        return try ImageFinisher(
+        var summary = try ImageFinisher(
             file: file,
             options: options,
             assembler: pipeline.assembler,
             existing: existing,
             note: note
         ).finish(&tree)
+        summary.deadBytes += try deadPackedBytes()
+        return summary
     }
 
     // MARK: Inside

@@ -83,6 +83,12 @@ final class Pipeline {
         pool?.stop()
     }
 
+    /// Whether files were packed together.
+    var hasPackedFiles: Bool { packer?.size ?? 0 > 0 }
+
+    /// Notes that a file is gone that was packed at an offset; returns the bytes that no file has any more.
+    func releasePacked(at offset: UInt64) -> UInt64 { packer?.release(at: offset) ?? 0 }
+
     /// Makes sure that no file was packed, and so that the packed inode may be made of others'.
     func endPacking() throws(EROFSError) {
         if let size = packer?.size, size > 0 {

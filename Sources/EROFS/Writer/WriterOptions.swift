@@ -114,7 +114,8 @@ public struct Summary: Equatable, Sendable {
     public var inodes: UInt64
     /// The number of names, without the root's.
     public var entries: UInt64
-    /// The bytes in the image that belong to files which were replaced or removed.
+    /// The bytes in the image that belong to files which were replaced or removed; of those packed together with others,
+    /// their share of the compressed bytes.
     public var deadBytes: UInt64
     /// The oldest Linux that reads the image.
     public var minimumKernel: GuestKernel
