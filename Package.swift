@@ -8,10 +8,21 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// What takes bytes from strangers is compiled for libFuzzer where contrib/fuzz asks for it. All else is not: that would
+/// take far longer, and the fuzzer would learn from code that is not at stake.
+let fuzzed: [SwiftSetting] =
+    Context.environment["SLIPWAY_FUZZ"] == nil
+    ? []
+    : [
+        .unsafeFlags([
+            "-O", "-sanitize=address", "-sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp",
+        ])
+    ]
+
 /// A room of the house: a library target whose tests mirror it under `Tests/`.
-func room(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+func room(_ name: String, _ dependencies: [Target.Dependency], _ more: [SwiftSetting] = []) -> [Target] {
     [
-        .target(name: name, dependencies: dependencies, swiftSettings: settings),
+        .target(name: name, dependencies: dependencies, swiftSettings: settings + more),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.byName(name: name), "TestSupport"] + dependencies,
@@ -66,12 +77,13 @@ let package = Package(
     ]
         + room("Host", ["CShims", system])
         + room("Documents", [.product(name: "Yams", package: "Yams")])
-        + room("EROFS", ["CShims", "CLZ4", "COpenSSL", "Host", system])
+        + room("EROFS", ["CShims", "CLZ4", "COpenSSL", "Host", system], fuzzed)
         + room("OCI", ["COpenSSL"])
         + room("CloudHypervisor", ["Documents"])
         + room(
             "Archives",
-            ["CISAL", "CZstd", "CLZ4", "CLZMA", "CBZip2", "CLibArchive", "Host", "OCI", system]
+            ["CISAL", "CZstd", "CLZ4", "CLZMA", "CBZip2", "CLibArchive", "Host", "OCI", system],
+            fuzzed
         )
         + room("Registry", ["CCurl", "Host", "Documents", "OCI", "Archives", log, system, subprocess])
         + room("GarbageCollection", [log])
@@ -84,7 +96,8 @@ let package = Package(
             [
                 "Host", "EROFS", "OCI", "Archives", "Registry", "GarbageCollection", "Store", log, system,
                 subprocess,
-            ]
+            ],
+            fuzzed
         )
         + room("Snapshots", ["Host", "OCI", "GarbageCollection", "Store", log, system, subprocess])
         + room(
@@ -160,7 +173,8 @@ let package = Package(
                     "CLibFuzzer", "Host", "EROFS", "Archives", "ImageBackend", "TestSupport", system,
                 ],
                 path: "Tests/FuzzTool",
-                swiftSettings: settings
+                swiftSettings: settings + fuzzed,
+                linkerSettings: fuzzed.isEmpty ? [] : [.unsafeFlags(["-sanitize=address"])]
             ),
             .testTarget(
                 name: "CommandLineTests",

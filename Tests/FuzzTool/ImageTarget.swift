@@ -146,7 +146,8 @@ private enum ImageSeeds {
             let path = folder.appending(name)
             let file = try File(path, .readWrite, options: [.create])
             let writer = try ImageWriter(file: file, options: WriterOptions(compression: compression))
-            try fill(writer)
+            // Compressed, a hole is one cluster that is expanded for each look at it.
+            try fill(writer, hole: compression == .none ? 2 << 20 : 200 << 10)
             _ = try writer.finish()
             var bytes = try folder.bytes(of: name)
             seeds.append(("\(name)-sealed", bytes))
@@ -157,7 +158,7 @@ private enum ImageSeeds {
         return seeds
     }
 
-    private static func fill(_ writer: ImageWriter) throws {
+    private static func fill(_ writer: ImageWriter, hole: UInt64) throws {
         let plain = Attributes(permissions: 0o644, modified: Timestamp(seconds: 1))
         let label = ExtendedAttribute("user.label", [1, 2, 3])
         let labelled = Attributes(
@@ -185,8 +186,8 @@ private enum ImageSeeds {
             try writer.endFile()
             try writer.addHardLink(named: Array("\(name)-link".utf8), in: writer.root, to: node)
         }
-        try writer.beginFile(named: Array("sparse".utf8), in: folder, size: (2 << 20) + 3, attributes: plain)
-        try writer.writeHole(2 << 20)
+        try writer.beginFile(named: Array("sparse".utf8), in: folder, size: hole + 3, attributes: plain)
+        try writer.writeHole(hole)
         try prose.withUnsafeBytes { try writer.write(UnsafeRawBufferPointer(rebasing: $0[..<3])) }
         try writer.endFile()
         try writer.addSymbolicLink(
