@@ -10,6 +10,12 @@ import Testing
 
 @Suite("Several processes, killed anywhere")
 struct CrashTests {
+    /// How long processes race: `SLIPWAY_RACE_SECONDS` for longer.
+    private static let duration = Duration.seconds(
+        ProcessInfo.processInfo.environment["SLIPWAY_RACE_SECONDS"].flatMap(Int.init) ?? 3
+    )
+    private static var milliseconds: String { "\(duration.components.seconds * 1000)" }
+
     /// The tool lies beside the test bundle.
     static let tool: String = {
         let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
@@ -67,8 +73,8 @@ struct CrashTests {
     func race() async throws {
         let folder = try MemoryDirectory()
         let layout = StoreLayout(root: folder.appending("store"))
-        async let first = run(Self.tool, [layout.root.string, "random", "3000", "1"])
-        async let second = run(Self.tool, [layout.root.string, "random", "3000", "2"])
+        async let first = run(Self.tool, [layout.root.string, "random", Self.milliseconds, "1"])
+        async let second = run(Self.tool, [layout.root.string, "random", Self.milliseconds, "2"])
         for result in try await [first, second] {
             #expect(result.status == 0, "\(result.errors)")
             let steps = result.output.split(separator: " ").first.flatMap { Int($0) }
@@ -81,8 +87,11 @@ struct CrashTests {
     func killedAtRandom(seed: UInt64) async throws {
         let folder = try MemoryDirectory()
         let layout = StoreLayout(root: folder.appending("store"))
-        async let survivor = run(Self.tool, [layout.root.string, "random", "3000", "\(seed)"])
-        for round in 1...6 {
+        async let survivor = run(Self.tool, [layout.root.string, "random", Self.milliseconds, "\(seed)"])
+        let end = ContinuousClock.now + Self.duration
+        var round = 0
+        while ContinuousClock.now < end || round < 3 {
+            round += 1
             let seconds = Double.random(in: 0.05...0.4)
             let victim = try await run(
                 "timeout",
