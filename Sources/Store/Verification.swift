@@ -91,14 +91,19 @@ extension Store {
         _ key: LayerKey,
         examinations: [BlobExamination] = []
     ) async throws -> Bool {
-        guard let record = try await index.read({ db in try BlobRow.fetch(db, key) }),
-            try await check(record, examinations, progress: { _ in }) != nil
-        else { return false }
-        let layout = layout
+        let path = layout.blob(key)
+        let (record, file) = try await index.read { db in
+            (try BlobRow.fetch(db, key), try FileStatus.of(path).map { FileIdentity($0) })
+        }
+        guard let record, try await check(record, examinations, progress: { _ in }) != nil else {
+            return false
+        }
         return try await index.write { db in
-            // Another process may have repaired it meanwhile.
-            guard try BlobRow.fetch(db, key) == record else { return false }
-            try Directory.unlink(layout.blob(key))
+            // Another process may have repaired it meanwhile: a good copy has the same record.
+            guard try BlobRow.fetch(db, key) == record,
+                try FileStatus.of(path).map({ FileIdentity($0) }) == file
+            else { return false }
+            try Directory.unlink(path)
             return true
         }
     }
@@ -158,14 +163,20 @@ extension Store {
         _ id: Digest,
         examinations: [BlobExamination] = []
     ) async throws -> Bool {
-        guard let record = try await index.read({ db in try MergedRow.fetch(db, id) }),
-            try await check(record, examinations, progress: { _ in }) != nil
-        else { return false }
         let layout = layout
+        let path = layout.mergedDisk(id)
+        let (record, file) = try await index.read { db in
+            (try MergedRow.fetch(db, id), try FileStatus.of(path).map { FileIdentity($0) })
+        }
+        guard let record, try await check(record, examinations, progress: { _ in }) != nil else {
+            return false
+        }
         return try await index.write { db in
-            // Another process may have repaired it meanwhile.
-            guard try MergedRow.fetch(db, id) == record else { return false }
-            try Directory.unlink(layout.mergedDisk(id))
+            // Another process may have made it anew meanwhile: a good one has the same record.
+            guard try MergedRow.fetch(db, id) == record,
+                try FileStatus.of(path).map({ FileIdentity($0) }) == file
+            else { return false }
+            try Directory.unlink(path)
             try Directory.unlink(layout.mergedSidecar(id))
             try MergedRow.delete(db, id)
             return true

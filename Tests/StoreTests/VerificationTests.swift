@@ -49,6 +49,23 @@ struct VerificationTests {
         #expect(try await store.verifyBlobs().isEmpty)
     }
 
+    @Test("a damaged blob that another process repairs while it is looked at is not removed any more")
+    func repairedMeanwhile() async throws {
+        try await fixture.image("i", ["a"])
+        let key = StoreFixture.key("a")
+        let layout = fixture.layout
+        let examination = BlobExamination(kind: .structure) { path in
+            // A good copy takes the place: its record is the same.
+            let copy = layout.temp.appending("copy")
+            try StoreFixture.write(StoreFixture.content("a"), to: copy)
+            try Directory.rename(copy, to: path)
+            return "damaged when it was read"
+        }
+        #expect(try await store.discardDamagedBlob(key, examinations: [examination]) == false)
+        #expect(try await store.blob(key, leasedBy: nil) != nil)
+        #expect(try await store.verifyBlobs().isEmpty)
+    }
+
     @Test("usage tells what an image has for itself and what it shares")
     func usage() async throws {
         let first = try await fixture.image("1", ["shared", "own", "own"])
