@@ -9,12 +9,10 @@ import Testing
 struct Specimen: Sendable {
     var bytes: [UInt8]
     let reader: ImageReader
-    private let folder: TemporaryDirectory
 
     init(_ model: Model, _ options: WriterOptions = WriterOptions()) throws {
         let image = try Image(model, options)
         bytes = try image.bytes()
-        folder = image.folder
         reader = try image.reader()
         // The checksum would refuse every change of the first block, the root among them.
         bytes[Superblock.offset + 8] &= ~1
@@ -53,9 +51,10 @@ struct Specimen: Sendable {
         }
     }
 
-    /// The image as a file of its own.
+    /// The image as an open file that has no name any more: specimens that tests share never go, and so would a folder.
     func file() throws -> File {
-        try File(folder.write(bytes, to: "damaged-\(UInt64.random(in: 0 ... .max))"), .readOnly)
+        let folder = try TemporaryDirectory("specimen")
+        return try File(folder.write(bytes, to: "image.erofs"), .readOnly)
     }
 
     /// What a check says of it; nil when it is sound.
