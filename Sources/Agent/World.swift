@@ -72,6 +72,11 @@ public struct World: Sendable {
         await orchestrator.register(snapshotter.gcModule)
     }
 
+    /// Collections, as passes have them.
+    func collecting() -> Collecting {
+        Collecting(store, orchestrator) { [images] in try await images.isSpaceShort() }
+    }
+
     /// The inbox.
     ///
     /// - Parameters:
@@ -128,6 +133,8 @@ extension Settings {
             reserve: store.reserve,
             registry: registryConfiguration,
             unpinnedTTL: gc.unpinnedTTL,
+            space: SpaceLimits(highWater: gc.highWater, lowWater: gc.lowWater, maxBytes: gc.maxBytes),
+            externalRoots: gc.externalRoots,
             limits: LayerLimits(
                 entries: store.limits.layerEntries,
                 unpackedBytes: store.limits.layerBytes,

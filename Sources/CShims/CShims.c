@@ -68,13 +68,14 @@ off_t shim_seek_hole(int fd, off_t offset) { return lseek(fd, offset, SEEK_HOLE)
 
 int shim_syncfs(int fd) { return syncfs(fd); }
 
-int shim_statfs(const char *path, int64_t *type, uint64_t *block_size, uint64_t *blocks, uint64_t *available,
-                uint64_t *inodes, uint64_t *free_inodes) {
+int shim_statfs(const char *path, int64_t *type, uint64_t *block_size, uint64_t *blocks, uint64_t *free,
+                uint64_t *available, uint64_t *inodes, uint64_t *free_inodes) {
     struct statfs status;
     if (statfs(path, &status) != 0) return -1;
     *type = status.f_type;
     *block_size = (uint64_t)status.f_bsize;
     *blocks = status.f_blocks;
+    *free = status.f_bfree;
     *available = status.f_bavail;
     *inodes = status.f_files;
     *free_inodes = status.f_ffree;

@@ -53,13 +53,16 @@ public struct Candidate: Sendable, Hashable, Codable {
     public var reason: String
     /// Bytes that deleting it frees.
     public var bytes: UInt64
+    /// Whether it goes before its grace has ended, because space is short.
+    public var isEarly: Bool
 
     /// Creates a candidate.
-    public init(kind: String, id: String, reason: String, bytes: UInt64) {
+    public init(kind: String, id: String, reason: String, bytes: UInt64, isEarly: Bool = false) {
         self.kind = kind
         self.id = id
         self.reason = reason
         self.bytes = bytes
+        self.isEarly = isEarly
     }
 }
 

@@ -26,6 +26,10 @@ extension OCIBackend {
         public var compressionJobs: Int
         /// How long an image that nothing pins is kept, on the store's clock.
         public var unpinnedTTL: Duration
+        /// When that grace does not count.
+        public var space: SpaceLimits
+        /// Folders of configs by other hands whose disks stay.
+        public var externalRoots: [FilePath]
         /// Bounds on what a layer may hold.
         public var limits: LayerLimits
         /// Bounds on what an archive of images may hold.
@@ -48,6 +52,8 @@ extension OCIBackend {
             registry: ClientConfiguration = ClientConfiguration(environment: [:]),
             compressionJobs: Int = 2,
             unpinnedTTL: Duration = .seconds(24 * 3600),
+            space: SpaceLimits = .none,
+            externalRoots: [FilePath] = [],
             limits: LayerLimits = LayerLimits(),
             archives: ArchiveLimits = ArchiveLimits(),
             engine: Engine = .native,
@@ -63,6 +69,8 @@ extension OCIBackend {
             self.registry = registry
             self.compressionJobs = compressionJobs
             self.unpinnedTTL = unpinnedTTL
+            self.space = space
+            self.externalRoots = externalRoots
             self.limits = limits
             self.archives = archives
             self.engine = engine

@@ -1,4 +1,5 @@
 public import GarbageCollection
+import Host
 public import Logging
 import OCI
 public import Store
@@ -17,6 +18,7 @@ public final class OCIBackend: Images {
     let fetches = SharedWork<Digest, FetchedLayer>()
     let merges = SharedWork<Digest, MergedRecord>()
     let lint = BootFindings()
+    let shortage: ShortageNotice
 
     /// Creates a backend over a store.
     public init(config: Config, store: Store, logger: Logger) {
@@ -27,16 +29,40 @@ public final class OCIBackend: Images {
         registry = RegistryAccess(config.registry, logger: logger)
         layerSlots = LayerSlots(config.downloads)
         space = SpaceLedger(path: config.store.root, reserve: config.reserve)
+        shortage = ShortageNotice(logger)
     }
 
     /// `oci`.
     public var type: String { "oci" }
 
     /// The module that collects images nothing wants and blobs no image has.
-    public var gcModule: any Module { ImageCollection(store: store, unpinnedTTL: configuration.unpinnedTTL) }
+    public var gcModule: any Module {
+        ImageCollection(
+            store: store,
+            unpinnedTTL: configuration.unpinnedTTL,
+            limits: configuration.space,
+            shortage: shortage
+        )
+    }
 
-    /// Registers the module.
-    public func registerGC(_ orchestrator: Orchestrator) async { await orchestrator.register(gcModule) }
+    /// Whether the store's file system is fuller than it should be, so that a collection may take more than the last.
+    public func isSpaceShort() async throws -> Bool {
+        guard configuration.space.highWater < 100 else { return false }
+        let root = configuration.store.root
+        let status = try await onThread(named: "statfs") { _ in try FileSystemStatus.of(root) }
+        return configuration.space.excess(on: status, storeBytes: 0) > 0
+    }
+
+    /// What keeps blobs although the index does not know of it.
+    public var externalRoots: ExternalRoots {
+        ExternalRoots(folders: configuration.externalRoots, store: configuration.store)
+    }
+
+    /// Registers the module, and what it takes external roots from.
+    public func registerGC(_ orchestrator: Orchestrator) async {
+        await orchestrator.register(gcModule)
+        await orchestrator.register(externalRoots)
+    }
 
     /// Runs store work, turning its errors into ``ImageError``.
     func withStore<Success>(

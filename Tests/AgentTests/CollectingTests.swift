@@ -106,6 +106,18 @@ struct CollectingTests {
         #expect(try FileStatus.of(partial) == nil)
     }
 
+    @Test("is done when space becomes short, but not again while it stays so and nothing could be taken")
+    func shortage() async throws {
+        try await host.settle()
+        host.shortage.set(true)
+        #expect(try await host.pass().report?.candidates == [])
+        for _ in 0..<3 { #expect(try await host.pass().report == nil) }
+        host.shortage.set(false)
+        #expect(try await host.pass().report == nil)
+        host.shortage.set(true)
+        #expect(try await host.pass().report == nil, "the last one was done while space was short")
+    }
+
     @Test("is done every hour whatever happens: a file put into the store by hand changes no row")
     func hourly() async throws {
         try await host.settle()
@@ -119,6 +131,15 @@ struct CollectingTests {
     }
 }
 
+/// Whether space is short, as the test says.
+final class Shortage: Sendable {
+    private let state = Mutex(false)
+
+    var isThere: Bool { state.withLock { $0 } }
+
+    func set(_ isThere: Bool) { state.withLock { $0 = isThere } }
+}
+
 /// A store whose time the test makes, and what collects in it.
 final class CollectingHost: Sendable {
     static let unpinnedTTL = Duration.seconds(60)
@@ -127,6 +148,7 @@ final class CollectingHost: Sendable {
     let clock = BootTime()
     let store: Store
     let collecting: Collecting
+    let shortage = Shortage()
 
     init() async throws {
         folder = try TemporaryDirectory("collecting")
@@ -138,7 +160,7 @@ final class CollectingHost: Sendable {
         )
         let orchestrator = Orchestrator()
         await images.registerGC(orchestrator)
-        collecting = Collecting(store, orchestrator)
+        collecting = Collecting(store, orchestrator) { [shortage] in shortage.isThere }
     }
 
     func otherProcess() throws -> Store { try Store(layout: store.layout) { [clock] in clock.now } }

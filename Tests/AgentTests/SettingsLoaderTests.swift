@@ -172,18 +172,6 @@ struct SettingsLoaderTests {
     )
     func mistakes(text: String, expected: String) throws { #expect(try complaint(text) == expected) }
 
-    @Test("a setting whose part of the product does not exist yet is a warning, but only off its default")
-    func idleSettings() throws {
-        try folder.write("gc: { maxBytes: 2GiB, lowWater: 80% }\ninbox: { settle: 5s }\n", to: "config.yaml")
-        let warnings = try load().warnings
-        #expect(warnings.count == 1)
-        #expect(
-            warnings.first?.hasSuffix(
-                "gc.maxBytes has no effect yet: collection by size is not part of this version"
-            ) == true
-        )
-    }
-
     @Test("an empty section is an absent one")
     func emptySection() throws {
         try folder.write("inbox:\n  # settle: 3s\n", to: "config.yaml")

@@ -19,6 +19,8 @@ struct TestBackend {
 
     init(
         unpinnedTTL: Duration = .zero,
+        space: SpaceLimits = .none,
+        externalRoots: [FilePath] = [],
         at root: FilePath? = nil,
         compression: EROFS.Compression = .lz4(clusterSize: 65536),
         guestKernel: GuestKernel = GuestKernel(6, 1),
@@ -35,6 +37,8 @@ struct TestBackend {
             guestKernel: guestKernel,
             registry: registry,
             unpinnedTTL: unpinnedTTL,
+            space: space,
+            externalRoots: externalRoots,
             limits: limits,
             engine: engine,
             check: check,
@@ -62,10 +66,10 @@ struct TestBackend {
         )
     }
 
-    func collect() async throws -> Orchestrator.Report {
+    func collect(dryRun: Bool = false) async throws -> Orchestrator.Report {
         let orchestrator = Orchestrator()
         await backend.registerGC(orchestrator)
-        return try await orchestrator.run()
+        return try await orchestrator.run(dryRun: dryRun)
     }
 
     /// The store's files below blobs, boot and images.

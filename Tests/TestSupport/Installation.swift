@@ -18,7 +18,9 @@ public struct Installation: Sendable {
         program = try builtProduct("slipway")
         try Directory.create(root.appending("inbox"))
         try Directory.create(root.appending("requests"))
-        try folder.write(settings, to: "config.yaml")
+        // However full the machine of the tests is, images stay for as long as they should.
+        let space = settings.contains("gc:") ? "" : "gc: { highWater: 100% }\n"
+        try folder.write(settings + space, to: "config.yaml")
     }
 
     /// What every subcommand gets.

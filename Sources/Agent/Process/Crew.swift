@@ -18,7 +18,7 @@ actor Crew {
         self.world = world
         self.trigger = trigger
         self.triesOnce = triesOnce
-        collecting = Collecting(world.store, world.orchestrator)
+        collecting = world.collecting()
         inbox = world.inbox(triesOnce: triesOnce) { trigger() }
         queue = world.queue(triesOnce: triesOnce) { trigger() }
         vms = world.vms { trigger() }
@@ -30,7 +30,7 @@ actor Crew {
     /// Makes the parts anew under other settings.
     func adopt(_ settings: Settings) async {
         world = await world.under(settings)
-        collecting = Collecting(world.store, world.orchestrator)
+        collecting = world.collecting()
         inbox = world.inbox(triesOnce: triesOnce) { [trigger] in trigger() }
         queue = world.queue(triesOnce: triesOnce) { [trigger] in trigger() }
         vms = world.vms { [trigger] in trigger() }

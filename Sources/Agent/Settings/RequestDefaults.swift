@@ -41,7 +41,6 @@ extension SettingKey {
     static func requestDefault(_ key: String, builtIn: JSONValue) -> SettingKey {
         SettingKey(
             key: "vms.defaults.\(key)",
-            awaits: nil,
             read: { (node, settings) throws(DocumentError) in
                 try settings.vms.defaults.set(key, node, builtIn: builtIn)
             },

@@ -7,8 +7,6 @@ import SystemPackage
 struct SettingKey: Sendable {
     /// `inbox.settle`
     let key: String
-    /// What has to exist before the setting does anything; nil when it does.
-    let awaits: String?
     /// Reads the value into the settings.
     let read: @Sendable (Node, inout Settings) throws(DocumentError) -> Void
     /// The value as a config file would hold it.
@@ -35,26 +33,24 @@ extension SettingKey {
     private static func setting<Value>(
         _ key: String,
         _ path: Path<Value>,
-        _ awaits: String?,
         show: @escaping @Sendable (Value) -> JSONValue,
         read: @escaping @Sendable (Node) throws(DocumentError) -> Value
     ) -> SettingKey {
         SettingKey(
             key: key,
-            awaits: awaits,
             read: { (node, settings) throws(DocumentError) in settings[keyPath: path] = try read(node) },
             show: { show($0[keyPath: path]) }
         )
     }
 
-    static func path(_ key: String, _ path: Path<FilePath>, awaits: String? = nil) -> SettingKey {
-        setting(key, path, awaits, show: { .string($0.string) }) { node throws(DocumentError) in
+    static func path(_ key: String, _ path: Path<FilePath>) -> SettingKey {
+        setting(key, path, show: { .string($0.string) }) { node throws(DocumentError) in
             try node.filePath()
         }
     }
 
-    static func paths(_ key: String, _ path: Path<[FilePath]>, awaits: String? = nil) -> SettingKey {
-        setting(key, path, awaits, show: { .array($0.map { .string($0.string) }) }) {
+    static func paths(_ key: String, _ path: Path<[FilePath]>) -> SettingKey {
+        setting(key, path, show: { .array($0.map { .string($0.string) }) }) {
             node throws(DocumentError) in
             var paths: [FilePath] = []
             for element in try node.array() { paths.append(try element.absolutePath()) }
@@ -65,10 +61,9 @@ extension SettingKey {
     static func duration(
         _ key: String,
         _ path: Path<Duration>,
-        atLeast least: Duration = .zero,
-        awaits: String? = nil
+        atLeast least: Duration = .zero
     ) -> SettingKey {
-        setting(key, path, awaits, show: { .string(DurationText.text($0)) }) { node throws(DocumentError) in
+        setting(key, path, show: { .string(DurationText.text($0)) }) { node throws(DocumentError) in
             let duration = try node.duration()
             guard duration >= least else {
                 throw node.error("at least \(DurationText.text(least)) is needed")
@@ -80,10 +75,9 @@ extension SettingKey {
     static func size(
         _ key: String,
         _ path: Path<UInt64>,
-        atLeast least: UInt64 = 0,
-        awaits: String? = nil
+        atLeast least: UInt64 = 0
     ) -> SettingKey {
-        setting(key, path, awaits, show: { .string(ByteCount.text($0)) }) { node throws(DocumentError) in
+        setting(key, path, show: { .string(ByteCount.text($0)) }) { node throws(DocumentError) in
             let size = try node.byteCount()
             guard size >= least else { throw node.error("at least \(ByteCount.text(least)) is needed") }
             guard size <= Int64.max else { throw node.error("no file can be that large") }
@@ -91,8 +85,8 @@ extension SettingKey {
         }
     }
 
-    static func optionalSize(_ key: String, _ path: Path<UInt64?>, awaits: String? = nil) -> SettingKey {
-        setting(key, path, awaits, show: { .string($0.map(ByteCount.text) ?? "none") }) {
+    static func optionalSize(_ key: String, _ path: Path<UInt64?>) -> SettingKey {
+        setting(key, path, show: { .string($0.map(ByteCount.text) ?? "none") }) {
             node throws(DocumentError) in
             if case .string("none") = node.kind { return nil }
             return try node.byteCount()
@@ -102,16 +96,15 @@ extension SettingKey {
     static func integer(
         _ key: String,
         _ path: Path<Int>,
-        in range: ClosedRange<Int64>,
-        awaits: String? = nil
+        in range: ClosedRange<Int64>
     ) -> SettingKey {
-        setting(key, path, awaits, show: { .integer(Int64($0)) }) { node throws(DocumentError) in
+        setting(key, path, show: { .integer(Int64($0)) }) { node throws(DocumentError) in
             Int(try node.integer(in: range))
         }
     }
 
-    static func percentage(_ key: String, _ path: Path<Int>, awaits: String? = nil) -> SettingKey {
-        setting(key, path, awaits, show: { .string("\($0)%") }) { node throws(DocumentError) in
+    static func percentage(_ key: String, _ path: Path<Int>) -> SettingKey {
+        setting(key, path, show: { .string("\($0)%") }) { node throws(DocumentError) in
             if case .string(let text) = node.kind, text.hasSuffix("%"), let value = Int(text.dropLast()),
                 (1...100).contains(value)
             {
@@ -122,27 +115,26 @@ extension SettingKey {
     }
 
     static func bool(_ key: String, _ path: Path<Bool>) -> SettingKey {
-        setting(key, path, nil, show: { .bool($0) }) { node throws(DocumentError) in try node.bool() }
+        setting(key, path, show: { .bool($0) }) { node throws(DocumentError) in try node.bool() }
     }
 
     static func strings(_ key: String, _ path: Path<[String]>) -> SettingKey {
-        setting(key, path, nil, show: { .array($0.map { .string($0) }) }) { node throws(DocumentError) in
+        setting(key, path, show: { .array($0.map { .string($0) }) }) { node throws(DocumentError) in
             try node.strings()
         }
     }
 
     static func choice<Choice: CaseIterable & RawRepresentable<String> & Sendable>(
         _ key: String,
-        _ path: Path<Choice>,
-        awaits: String? = nil
+        _ path: Path<Choice>
     ) -> SettingKey {
-        setting(key, path, awaits, show: { .string($0.rawValue) }) { node throws(DocumentError) in
+        setting(key, path, show: { .string($0.rawValue) }) { node throws(DocumentError) in
             try node.choice(of: Choice.self)
         }
     }
 
     static func guestKernel(_ key: String, _ path: Path<GuestKernel>) -> SettingKey {
-        setting(key, path, nil, show: { .string($0.description) }) { node throws(DocumentError) in
+        setting(key, path, show: { .string($0.description) }) { node throws(DocumentError) in
             guard let version = GuestKernel(try node.string()) else {
                 throw node.error("expected a Linux release such as \"6.1\"")
             }
@@ -154,7 +146,7 @@ extension SettingKey {
     }
 
     static func hypervisorVersion(_ key: String, _ path: Path<HypervisorVersion>) -> SettingKey {
-        setting(key, path, nil, show: { .string($0.minor == 0 ? "\($0.major)" : $0.description) }) {
+        setting(key, path, show: { .string($0.minor == 0 ? "\($0.major)" : $0.description) }) {
             node throws(DocumentError) in
             guard let version = HypervisorVersion(try node.string()) else {
                 throw node.error("expected a release of Cloud Hypervisor such as \"51\"")
@@ -172,7 +164,6 @@ extension SettingKey {
         setting(
             key,
             path,
-            nil,
             show: { profiles in
                 .object(
                     profiles.mapValues {

@@ -150,13 +150,13 @@ public struct Settings: Sendable, Hashable {
     public struct GC: Sendable, Hashable {
         /// How long an image stays after its last pin went.
         public var unpinnedTTL: Duration = .seconds(24 * 3600)
-        /// How full the file system may be, in percent, before unpinned images go early.
+        /// How full the file system may be, in percent as df(1) has it, before unpinned images go early.
         public var highWater = 85
         /// How full it is, in percent, when that stops.
         public var lowWater = 80
-        /// The most bytes that the store may take.
+        /// The most bytes that blobs, boot files and merged disks may take before unpinned images go early.
         public var maxBytes: UInt64?
-        /// Folders of configs by other hands whose disks stay.
+        /// Folders of configs by other hands; what these name of the store stays.
         public var externalRoots: [FilePath] = []
     }
 

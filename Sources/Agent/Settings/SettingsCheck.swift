@@ -3,11 +3,8 @@ import Store
 import SystemPackage
 
 extension Settings {
-    /// Looks at what no single value shows: values that contradict each other are an error, values that do nothing
-    /// are warnings.
-    ///
-    /// - Returns: warnings.
-    public func check(origins: [String: SettingOrigin] = [:]) throws(ConfigurationError) -> [String] {
+    /// Looks at what no single value shows: values that contradict each other.
+    public func check(origins: [String: SettingOrigin] = [:]) throws(ConfigurationError) {
         func origin(_ key: String) -> String { origins[key].map { "\($0): " } ?? "" }
         guard root.isAbsolute else {
             throw ConfigurationError("\(origin("root"))root: expected an absolute path, found '\(root)'")
@@ -18,11 +15,6 @@ extension Settings {
             )
         }
         try checkPaths(origin)
-        let defaults = Settings()
-        return Settings.keys.compactMap { key in
-            guard let awaits = key.awaits, key.show(self) != key.show(defaults) else { return nil }
-            return "\(origin(key.key))\(key.key) has no effect yet: \(awaits) is not part of this version"
-        }
     }
 
     /// The folders are swept or written by different parts: none may lie in another.

@@ -85,7 +85,7 @@ public struct SettingsLoader: Sendable {
                 try setting.read(node, &loaded.settings)
                 loaded.origins[key] = .flag(flag)
             }
-            loaded.warnings += try loaded.settings.check(origins: loaded.origins)
+            try loaded.settings.check(origins: loaded.origins)
         } catch let error as ConfigurationError {
             throw error
         } catch {

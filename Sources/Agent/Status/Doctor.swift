@@ -41,6 +41,7 @@ public struct Doctor: Sendable {
         found += await erofsUtils()
         found += [watches(), leases(), kvm()]
         found += inputFolders() + registries() + bootProfiles()
+        found += await externalRoots()
         return found
     }
 
@@ -192,7 +193,8 @@ public struct Doctor: Sendable {
                     message: "\(free) MiB but only \(inodes) inodes are free"
                 )
             }
-            return Examination(subject: "space", verdict: .good, message: "\(free) MiB are free")
+            return fullness(status)
+                ?? Examination(subject: "space", verdict: .good, message: "\(free) MiB are free")
         } catch {
             return Examination(subject: "space", verdict: .bad, message: "\(error)")
         }

@@ -35,9 +35,9 @@ int shim_memory_file(const char *name);
 int shim_pipe(int ends[2]);
 /// syncfs of the file system that holds fd.
 int shim_syncfs(int fd);
-/// statfs: fills type, block size, blocks, free blocks for unprivileged use, inodes, free inodes.
-int shim_statfs(const char *path, int64_t *type, uint64_t *block_size, uint64_t *blocks, uint64_t *available,
-                uint64_t *inodes, uint64_t *free_inodes);
+/// statfs: fills type, block size, blocks, free blocks, those for unprivileged use, inodes, free inodes.
+int shim_statfs(const char *path, int64_t *type, uint64_t *block_size, uint64_t *blocks, uint64_t *free,
+                uint64_t *available, uint64_t *inodes, uint64_t *free_inodes);
 /// The name in an inotify event, or "" where it has none.
 const char *shim_inotify_event_name(const struct inotify_event *event);
 /// sd_notify(3)'s datagram without libsystemd: 1 sent, 0 no NOTIFY_SOCKET, -1 with errno.

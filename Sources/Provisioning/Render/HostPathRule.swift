@@ -1,6 +1,7 @@
 import CloudHypervisor
 import Documents
 import Glibc
+import Host
 import SystemPackage
 
 /// Which paths of the host a config may name: those in the VM's own folder, and those that the settings allow. What
@@ -32,25 +33,10 @@ struct HostPathRule {
         guard path.components.allSatisfy({ $0.kind == .regular }) else { return "has '.' or '..' in it" }
         let places = [folder] + allowed
         guard places.contains(where: { path.starts(with: $0) }) else { return "is not allowed" }
-        let target = resolved(path)
-        guard places.contains(where: { target.starts(with: resolved($0)) }) else {
+        let target = path.resolvingSymbolicLinks()
+        guard places.contains(where: { target.starts(with: $0.resolvingSymbolicLinks()) }) else {
             return "leads to \(target) by a symbolic link"
         }
         return nil
-    }
-
-    /// The path without symbolic links, as far as it exists.
-    private func resolved(_ path: FilePath) -> FilePath {
-        var existing = path
-        var rest: [FilePath.Component] = []
-        while let component = existing.lastComponent {
-            if let real = existing.withPlatformString({ realpath($0, nil) }) {
-                defer { free(real) }
-                return rest.reversed().reduce(FilePath(platformString: real)) { $0.appending($1) }
-            }
-            rest.append(component)
-            existing.removeLastComponent()
-        }
-        return path
     }
 }

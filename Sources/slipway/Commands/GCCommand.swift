@@ -5,6 +5,7 @@ import GarbageCollection
 import ImageBackend
 import OCI
 import Store
+import SystemPackage
 
 /// `slipway gc`
 struct GCCommand: AsyncParsableCommand {
@@ -49,6 +50,7 @@ struct GCCommand: AsyncParsableCommand {
 
     private func explainKeeping(of query: String, _ world: World) async throws {
         let snapshot = try await world.store.collectionSnapshot()
+        let roots = try await world.images.externalRoots.snapshot()
         let hex = query.hasPrefix("sha256:") ? String(query.dropFirst(7)) : query
         var chains: [Explanation] = []
         let image = try await world.images.inspect(query)
@@ -57,11 +59,16 @@ struct GCCommand: AsyncParsableCommand {
         }
         if hex.utf8.count >= 12 {
             for blob in snapshot.blobs where blob.key.description.hasPrefix(hex) {
-                chains.append(Explanation(blob: blob))
+                chains.append(Explanation(blob: blob, configs: roots.configs(naming: blob.key)))
             }
             for merged in snapshot.merged where merged.id.hex.hasPrefix(hex) {
                 chains.append(
-                    Explanation(merged: merged, now: snapshot.now, ttl: world.settings.gc.unpinnedTTL)
+                    Explanation(
+                        merged: merged,
+                        configs: roots.configs(namingMerged: merged.id),
+                        now: snapshot.now,
+                        ttl: world.settings.gc.unpinnedTTL
+                    )
                 )
             }
         }
@@ -94,25 +101,26 @@ private struct Explanation: Encodable {
         verdict = Self.verdict(left: since + ttl - now)
     }
 
-    init(merged: CollectionSnapshot.Merged, now: StoreTime, ttl: Duration) {
+    init(merged: CollectionSnapshot.Merged, configs: [FilePath], now: StoreTime, ttl: Duration) {
         kind = "merged"
         id = merged.id.hex
-        keptBy = merged.vms.map { "the VM \($0)" }
+        keptBy = merged.vms.map { "the VM \($0)" } + configs.map { "the config \($0)" }
         if keptBy.isEmpty { verdict = Self.verdict(left: merged.usedAt + ttl - now) }
     }
 
     private static func verdict(left: Duration) -> String {
         left > .zero
-            ? "nothing needs it; it is collected in \(DurationText.text(.seconds(left.components.seconds)))"
+            ? "nothing needs it; it is collected in \(DurationText.text(.seconds(left.components.seconds))), "
+                + "or when space is short"
             : "nothing needs it; the next collection takes it"
     }
 
-    init(blob: CollectionSnapshot.Blob) {
+    init(blob: CollectionSnapshot.Blob, configs: [FilePath]) {
         kind = "layer"
         id = blob.key.description
         keptBy =
             blob.images.map { "the image \($0)" } + blob.vms.map { "the VM \($0)" }
-            + blob.leases.map { "running work, \($0)" }
+            + blob.leases.map { "running work, \($0)" } + configs.map { "the config \($0)" }
         if keptBy.isEmpty { verdict = "nothing needs it" }
     }
 }
