@@ -48,16 +48,22 @@ public struct World: Sendable {
 
     /// The same world under other settings; the root is the same.
     func under(_ settings: Settings) async -> World {
-        await World(settings: settings, store: store, logger: logger)
+        await World(settings: settings, store: store, counters: images.counters, logger: logger)
     }
 
-    private init(settings: Settings, store: Store, logger: Logger) async {
+    private init(
+        settings: Settings,
+        store: Store,
+        counters: BackendCounters = BackendCounters(),
+        logger: Logger
+    ) async {
         self.settings = settings
         self.store = store
         self.logger = logger
         images = OCIBackend(
             config: settings.backendConfiguration,
             store: store,
+            counters: counters,
             logger: logger.component("images")
         )
         snapshotter = StoreSnapshotter(

@@ -38,10 +38,13 @@ extension OCIBackend {
                 cancellation.cancel()
             }
             for workspace in workspaces { await workspace.close() }
+            counters.noteImport(of: images)
             return images
         } catch {
             for workspace in workspaces { await workspace.close() }
-            throw ImageError(error, during: "importing \(Self.names(of: request))")
+            let failure = ImageError(error, during: "importing \(Self.names(of: request))")
+            counters.noteImport(failure)
+            throw failure
         }
     }
 

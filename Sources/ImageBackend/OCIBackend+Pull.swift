@@ -14,6 +14,20 @@ extension OCIBackend {
     ///
     /// - Throws: ``ImageError`` that names the reference, the registry, the layer and what to do.
     public func pull(_ request: PullRequest, tracker: any Tracker) async throws(ImageError) -> Image {
+        do throws(ImageError) {
+            let image = try await pulling(request, tracker: tracker)
+            counters.notePull(of: image)
+            return image
+        } catch {
+            counters.notePull(error)
+            throw error
+        }
+    }
+
+    private func pulling(
+        _ request: PullRequest,
+        tracker: any Tracker
+    ) async throws(ImageError) -> Image {
         let reference = request.reference
         guard !reference.isLocal else {
             throw ImageError(

@@ -8,6 +8,8 @@ public import Store
 public final class OCIBackend: Images {
     /// Paths and limits.
     public let configuration: Config
+    /// What it has done, and other backends that share them.
+    public let counters: BackendCounters
 
     let store: Store
     let logger: Logger
@@ -21,8 +23,14 @@ public final class OCIBackend: Images {
     let shortage: ShortageNotice
 
     /// Creates a backend over a store.
-    public init(config: Config, store: Store, logger: Logger) {
+    public init(
+        config: Config,
+        store: Store,
+        counters: BackendCounters = BackendCounters(),
+        logger: Logger
+    ) {
         configuration = config
+        self.counters = counters
         self.store = store
         self.logger = logger
         slots = ConversionSlots(config.conversions)

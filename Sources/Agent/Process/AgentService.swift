@@ -51,14 +51,17 @@ public struct AgentService: Service {
             trigger: { trigger() }
         )
         let summary = Summary(manager: manager, logger: logger)
+        let metrics = MetricsFile(logger: logger.component("metrics"))
         await withTaskCancellationOrGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await watching.run() }
                 group.addTask { await sendHeartbeats(of: agent) }
                 group.addTask { await takeReloads(crew, agent) }
+                group.addTask { await metrics.run { await crew.world } }
                 await agent.run { report in
                     await watching.refresh()
                     await summary.tell(report)
+                    await metrics.note(report)
                 }
                 manager.report(.stopping, logger: logger)
                 await watching.watcher.stop()

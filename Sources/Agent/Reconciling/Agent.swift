@@ -51,11 +51,10 @@ public actor Agent {
         trigger()
         for await _ in trigger.requests {
             timer?.cancel()
-            let start = ContinuousClock.now
             let report = await pass()
             await observer(report)
             schedule(report)
-            await rest(after: .now - start)
+            await rest(after: report.duration)
         }
         await stop()
     }
@@ -75,11 +74,10 @@ public actor Agent {
         var report = PassReport()
         for await _ in trigger.requests {
             timer?.cancel()
-            let start = ContinuousClock.now
             report = await pass()
             if report.isSettled { break }
             schedule(report)
-            await rest(after: .now - start)
+            await rest(after: report.duration)
         }
         await stop()
         return report
@@ -98,6 +96,13 @@ public actor Agent {
 
     /// One pass. An error in one part is reported and the others go on.
     public func pass() async -> PassReport {
+        let start = ContinuousClock.now
+        var report = await reconcile()
+        report.duration = .now - start
+        return report
+    }
+
+    private func reconcile() async -> PassReport {
         var report = PassReport()
         let now: StoreTime
         do { now = try await clock() } catch {

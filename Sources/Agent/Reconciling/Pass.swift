@@ -21,6 +21,8 @@ public struct PassReport: Sendable {
     public var collectionDue: StoreTime?
     /// The store's clock at the start; nil where it could not be read.
     public var now: StoreTime?
+    /// How long it took.
+    public var duration = Duration.zero
 
     /// A pass that found nothing.
     public init() {}

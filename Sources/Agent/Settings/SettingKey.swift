@@ -49,6 +49,13 @@ extension SettingKey {
         }
     }
 
+    static func optionalPath(_ key: String, _ path: Path<FilePath?>) -> SettingKey {
+        setting(key, path, show: { .string($0?.string ?? "none") }) { node throws(DocumentError) in
+            if case .string("none") = node.kind { return nil }
+            return try node.filePath()
+        }
+    }
+
     static func paths(_ key: String, _ path: Path<[FilePath]>) -> SettingKey {
         setting(key, path, show: { .array($0.map { .string($0.string) }) }) {
             node throws(DocumentError) in

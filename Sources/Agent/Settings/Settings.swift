@@ -24,6 +24,8 @@ public struct Settings: Sendable, Hashable {
     public var hypervisor = Hypervisor()
     /// How much runs at a time.
     public var jobs = Jobs()
+    /// What is told to monitoring.
+    public var metrics = Metrics()
 
     /// The defaults.
     public init() {}
@@ -192,5 +194,11 @@ public struct Settings: Sendable, Hashable {
         public var conversions = 2
         /// Blobs downloaded at a time.
         public var downloads = 6
+    }
+
+    /// `metrics`
+    public struct Metrics: Sendable, Hashable {
+        /// The file that the agent's metrics are written to; nil for none.
+        public var file: FilePath?
     }
 }

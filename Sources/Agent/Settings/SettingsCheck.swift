@@ -20,11 +20,12 @@ extension Settings {
     /// The folders are swept or written by different parts: none may lie in another.
     private func checkPaths(_ origin: (String) -> String) throws(ConfigurationError) {
         let paths = paths
-        let places: [(key: String, path: FilePath)] = [
-            ("inbox.path", paths.inbox), ("queue.path", paths.queue), ("vms.requests", paths.requests),
-            ("vms.path", paths.vms), ("the store", paths.store.root),
-            ("receipts", paths.root.appending("receipts")),
-        ]
+        let places: [(key: String, path: FilePath)] =
+            [
+                ("inbox.path", paths.inbox), ("queue.path", paths.queue), ("vms.requests", paths.requests),
+                ("vms.path", paths.vms), ("the store", paths.store.root),
+                ("receipts", paths.root.appending("receipts")),
+            ] + (paths.metrics.map { [("metrics.file", $0)] } ?? [])
         for place in places where paths.root.starts(with: place.path) {
             throw ConfigurationError(
                 "\(origin(place.key))\(place.key): \(place.path) holds the root \(paths.root)"

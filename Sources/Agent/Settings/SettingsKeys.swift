@@ -68,5 +68,6 @@ extension Settings {
         .hypervisorVersion("hypervisor.version", \.hypervisor.version),
         .integer("jobs.conversions", \.jobs.conversions, in: 1...64),
         .integer("jobs.downloads", \.jobs.downloads, in: 1...64),
+        .optionalPath("metrics.file", \.metrics.file),
     ]
 }

@@ -22,6 +22,8 @@ extension Settings {
         public let store: StoreLayout
         /// Locked by the agent that serves this root.
         public let agentLock: FilePath
+        /// Metrics; nil for none.
+        public let metrics: FilePath?
     }
 
     /// The places, relative ones below the root.
@@ -35,7 +37,8 @@ extension Settings {
             inboxReceipts: root.appending("receipts").appending("inbox"),
             queueReceipts: root.appending("receipts").appending("queue"),
             store: StoreLayout(root: root.appending("store")),
-            agentLock: root.appending("agent.lock")
+            agentLock: root.appending("agent.lock"),
+            metrics: metrics.file.map { root.pushing($0).lexicallyNormalized() }
         )
     }
 }
