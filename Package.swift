@@ -71,7 +71,9 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["CShims", "Host", "OCI", system, subprocess],
             path: "Tests/TestSupport",
-            exclude: ["Registries/token_server.py", "Registries/faulty_registry.py"],
+            exclude: [
+                "Faults/kill_at.c", "Registries/token_server.py", "Registries/faulty_registry.py",
+            ],
             swiftSettings: settings
         ),
     ]

@@ -1,4 +1,3 @@
-import Glibc
 public import SystemPackage
 
 /// Publishes small files so that a reader, or a crash at any moment, sees the old bytes or the new, never a mix.
@@ -37,35 +36,22 @@ public enum AtomicFile {
         let content = Array(bytes)
         // What cannot be read is not the same, and writing will say what is wrong with it.
         if let old = try? read(path), old == content { return false }
-        guard path.lastComponent != nil else { throw FileError("write", path, .isDirectory) }
-        let temporary = temporary(beside: path)
+        let file = try TemporaryFile.create(beside: path, permissions: permissions)
         do {
-            let file = try File(
-                temporary,
-                .writeOnly,
-                options: [.create, .exclusiveCreate],
-                permissions: permissions
-            )
             let outcome = content.withUnsafeBytes { buffer in
                 Result { () throws(FileError) in try file.writeAll(buffer) }
             }
             try outcome.get()
             try file.setPermissions(permissions)
             try file.synchronize()
-            try Directory.rename(temporary, to: path)
+            try Directory.rename(file.path, to: path)
+            try file.unlock()
         } catch {
-            _ = try? Directory.unlink(temporary)
+            _ = try? Directory.unlink(file.path)
             throw error
         }
         let folder = path.removingLastComponent()
         try Directory.synchronize(folder.isEmpty ? "." : folder)
         return true
-    }
-
-    /// A hidden name beside a file's own that nothing has.
-    static func temporary(beside path: FilePath) -> FilePath {
-        path.removingLastComponent().appending(
-            ".\(path.lastComponent?.string ?? "").\(getpid()).\(UInt32.random(in: 0 ... .max)).tmp"
-        )
     }
 }

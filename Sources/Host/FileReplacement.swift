@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 public import SystemPackage
 
@@ -10,7 +9,6 @@ public final class FileReplacement: Sendable {
     /// Where it will be.
     public let path: FilePath
 
-    private let temporary: FilePath
     private let isPending = Mutex(true)
 
     /// Creates the file, under a name that begins with a dot, in the folder of `path`.
@@ -19,19 +17,11 @@ public final class FileReplacement: Sendable {
     public init(_ path: FilePath, permissions: FilePermissions = FilePermissions(rawValue: 0o644))
         throws(FileError)
     {
-        guard let name = path.lastComponent, try FileStatus.of(path)?.kind != .directory else {
+        guard try FileStatus.of(path)?.kind != .directory else {
             throw FileError("write", path, .isDirectory)
         }
         self.path = path
-        temporary = path.removingLastComponent().appending(
-            ".\(name.string).\(getpid()).\(UInt32.random(in: 0 ... .max)).tmp"
-        )
-        file = try File(
-            temporary,
-            .readWrite,
-            options: [.create, .exclusiveCreate],
-            permissions: permissions
-        )
+        file = try TemporaryFile.create(beside: path, permissions: permissions)
     }
 
     deinit {
@@ -42,7 +32,7 @@ public final class FileReplacement: Sendable {
     /// Removes the file unless it is in its place.
     public func discard() throws(FileError) {
         guard isPending.withLock({ $0 }) else { return }
-        try Directory.unlink(temporary)
+        try Directory.unlink(file.path)
         isPending.withLock { $0 = false }
     }
 
@@ -51,8 +41,9 @@ public final class FileReplacement: Sendable {
 
     /// Renames the file into its place and makes the name durable.
     public func commit() throws(FileError) {
-        try Directory.rename(temporary, to: path)
+        try Directory.rename(file.path, to: path)
         isPending.withLock { $0 = false }
+        try file.unlock()
         let folder = path.removingLastComponent()
         try Directory.synchronize(folder.isEmpty ? "." : folder)
     }

@@ -26,23 +26,25 @@ public struct FolderFingerprint: Hashable, Sendable {
         try add(folder, entering: ending, depth: ending == nil ? 0 : depth)
     }
 
-    /// Adds, for each folder in `parent` whose name is not hidden, its name, a file in it with its times, and a disk in it:
+    /// Adds, for each folder in `parent` whose name is not hidden, its name, files in it with their times, and a disk in it:
     /// its size, and whether anyone holds a lock on it. Whoever uses a disk changes its times all the while.
-    public mutating func addFolders(in parent: FilePath, file: String, disk: String) throws(FileError) {
+    public mutating func addFolders(in parent: FilePath, files: [String], disk: String) throws(FileError) {
         try Self.forEachName(in: parent) { name, folder in
             guard name.pointee != 0, name.pointee != CChar(bitPattern: UInt8(ascii: ".")) else { return }
-            Self.withPath(name, file) { path in
-                var raw = stat()
-                guard fstatat(folder, path, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
-                    return combine(path, error: Glibc.errno)
+            for file in files {
+                Self.withPath(name, file) { path in
+                    var raw = stat()
+                    guard fstatat(folder, path, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
+                        return combine(path, error: Glibc.errno)
+                    }
+                    combine(path, raw, .whole)
                 }
-                combine(path, raw, .whole)
             }
             Self.withPath(name, disk) { path in addDisk(path, in: folder) }
         }
     }
 
-    /// Adds disks by their paths below `parent`, as ``addFolders(in:file:disk:)`` does.
+    /// Adds disks by their paths below `parent`, as ``addFolders(in:files:disk:)`` does.
     public mutating func addDisks(_ paths: [String], in parent: FilePath) throws(FileError) {
         guard !paths.isEmpty else { return }
         let folder = try File(parent, .readOnly, options: .directory)

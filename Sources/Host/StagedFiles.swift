@@ -10,11 +10,10 @@ public import SystemPackage
 /// files or whole new ones. What was not published is removed with the value. For one thread at a time.
 public final class StagedFiles {
     private struct Item {
-        var temporary: FilePath
+        /// Under its temporary name, and locked until it has its own.
+        var file: File
         var target: FilePath
         var isReplacing: Bool
-        /// Held until the file has its name: its lock tells others that someone is at work.
-        var file: File
     }
 
     private var items: [Item] = []
@@ -24,7 +23,7 @@ public final class StagedFiles {
     public init() {}
 
     // The failure that led here is what the caller hears.
-    deinit { for item in items { _ = try? Directory.unlink(item.temporary) } }
+    deinit { for item in items { _ = try? Directory.unlink(item.file.path) } }
 
     /// Whether there is nothing to publish.
     public var isEmpty: Bool { items.isEmpty }
@@ -40,13 +39,7 @@ public final class StagedFiles {
     ) throws(FileError) -> Bool {
         // What cannot be read is not the same, and publishing will say what is wrong with it.
         if let old = try? AtomicFile.read(target), old == bytes { return false }
-        let temporary = AtomicFile.temporary(beside: target)
-        let file = try File(
-            temporary,
-            .writeOnly,
-            options: [.create, .exclusiveCreate],
-            permissions: permissions
-        )
+        let file = try TemporaryFile.create(beside: target, permissions: permissions)
         add(file, to: target, replacing: true)
         let outcome = bytes.withUnsafeBytes { buffer in
             Result { () throws(FileError) in try file.writeAll(buffer) }
@@ -56,11 +49,11 @@ public final class StagedFiles {
         return true
     }
 
-    /// Takes a finished temporary file that shall get another name in the same file system.
+    /// Takes a finished ``TemporaryFile`` that shall get another name in the same file system.
     ///
     /// - Parameter isReplacing: whether what has the name goes; otherwise the staged file goes, and nothing else happens.
     public func add(_ file: File, to target: FilePath, replacing isReplacing: Bool) {
-        items.append(Item(temporary: file.path, target: target, isReplacing: isReplacing, file: file))
+        items.append(Item(file: file, target: target, isReplacing: isReplacing))
     }
 
     /// Says that names in a folder changed by other means (a folder was made in it), so that they become durable too.
@@ -74,9 +67,9 @@ public final class StagedFiles {
         var taken: [FilePath] = []
         while let item = items.first {
             do {
-                try Directory.rename(item.temporary, to: item.target, replacing: item.isReplacing)
+                try Directory.rename(item.file.path, to: item.target, replacing: item.isReplacing)
             } catch  where error.errno == .fileExists && !item.isReplacing {
-                try Directory.unlink(item.temporary)
+                try Directory.unlink(item.file.path)
                 taken.append(item.target)
             }
             // Now, not when the last child that was just being started lets go of the descriptor.

@@ -77,6 +77,10 @@ public struct VMSettings: Sendable, Hashable {
         self.vms = vms
     }
 
+    /// The file that tells this folder of VMs from others.
+    var identityFile: FilePath { vms.appending(Self.identityName) }
+    static let identityName = ".identity"
+
     /// A VM's folder; of a retired one for `.retired/NAME-TIME`.
     public func folder(of name: String) -> VMFolder { VMFolder(named: name, below: vms) }
 

@@ -40,17 +40,17 @@ struct DiskMaker: Sendable {
         do {
             if try isThere(disk.path) { return false }
             let folder = disk.path.removingLastComponent()
-            try TemporaryDisk.sweep(folder, of: name)
+            try TemporaryFile.sweep(folder, of: name)
             try requireSpace(in: folder, for: member)
-            let size = WritableDisk.actualSize(for: disk.size)
-            let file = try TemporaryDisk.open(
-                beside: disk.path,
-                size: member.template == nil ? size : 0,
-                permissions: permissions
-            )
+            let file = try TemporaryFile.create(beside: disk.path, permissions: permissions)
             // From here on it is removed with the staged files.
             staged.add(file, to: disk.path, replacing: false)
-            try member.template?.fill(
+            try file.setPermissions(permissions)
+            guard let template = member.template else {
+                try file.truncate(to: WritableDisk.actualSize(for: disk.size))
+                return true
+            }
+            try template.fill(
                 file,
                 uuid: Self.randomUUID(),
                 hashSeed: Self.randomUUID(),

@@ -97,8 +97,10 @@ actor DiskTemplates {
         }
         let file = try await onThread(named: "disk template") { _ in
             try Directory.create(folder, permissions: FilePermissions(rawValue: 0o750))
-            try TemporaryDisk.sweep(folder, of: name(size))
-            return try TemporaryDisk.open(beside: path, size: size, permissions: [.ownerReadWrite])
+            try TemporaryFile.sweep(folder, of: name(size))
+            let file = try TemporaryFile.create(beside: path, permissions: [.ownerReadWrite])
+            try file.truncate(to: size)
+            return file
         }
         do {
             try await Ext4.format(file.path, size: size)

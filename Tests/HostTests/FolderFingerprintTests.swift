@@ -56,7 +56,7 @@ struct FolderFingerprintTests {
 
     private func machines() throws -> FolderFingerprint {
         var fingerprint = FolderFingerprint()
-        try fingerprint.addFolders(in: folder.path, file: "config.json", disk: "cow.raw")
+        try fingerprint.addFolders(in: folder.path, files: ["config.json", "slipway.erofs"], disk: "cow.raw")
         return fingerprint
     }
 
@@ -83,6 +83,9 @@ struct FolderFingerprintTests {
         last = try machines()
         try expect(true, "the disk grows") { try disk.truncate(to: 4096) }
         try expect(true, "the config is edited in place") { try folder.write("{ }", to: "web-1/config.json") }
+        try expect(true, "another file comes") { try folder.write("e", to: "web-1/slipway.erofs") }
+        try expect(true, "and is edited") { try folder.write("f", to: "web-1/slipway.erofs") }
+        try expect(true, "and goes") { try Directory.unlink(folder.appending("web-1/slipway.erofs")) }
         try expect(true, "the config goes") { try Directory.unlink(folder.appending("web-1/config.json")) }
         try expect(true, "the disk goes") { try Directory.unlink(folder.appending("web-1/cow.raw")) }
         try expect(true, "a VM comes") { try Directory.create(folder.appending("web-2")) }

@@ -66,14 +66,69 @@ struct DataDiskTests {
         #expect(try FileStatus.of(host.path("web/data-pgdata.raw")) == made)
     }
 
-    @Test("that somebody removed are made anew, empty")
-    func lost() async throws {
+    @Test(
+        "and the writable one are never made anew where somebody took them away; back in their place, all is well",
+        arguments: ["data-pgdata.raw", "cow.raw"]
+    )
+    func lost(disk: String) async throws {
         let (host, vms) = try await host()
         try host.request("web.yaml", two)
         try await host.pass(vms)
+        let config = try host.config("web")
+        let (place, elsewhere) = (host.path("web/\(disk)"), host.folder.appending("elsewhere"))
+        try Directory.rename(place, to: elsewhere)
+        // The process that made it, and one that knows nothing yet.
+        for process in [vms, host.vms()] {
+            try await host.pass(process, at: 1)
+            let status = try #require(try host.status("web"))
+            #expect(status.phase == .held)
+            #expect(status.reason == .diskMissing)
+            #expect(status.message.contains(disk))
+            #expect(try FileStatus.of(place) == nil)
+            #expect(try host.config("web") == config)
+        }
+        try Directory.rename(elsewhere, to: place)
+        try await host.pass(vms, at: 2)
+        #expect(try host.status("web")?.phase == .ready)
+        #expect(try await host.pass(vms, at: 3).isEmpty)
+    }
+
+    @Test("that are gone are made anew, empty, when the request lets go of them and wants them again")
+    func asksAnew() async throws {
+        let (host, vms) = try await host()
+        try host.request("web.yaml", two)
+        try await host.pass(vms)
+        let cow = try FileStatus.of(host.path("web/cow.raw"))
         try Directory.unlink(host.path("web/data-pgdata.raw"))
+        try host.request("web.yaml", "image: localhost/web:latest")
         try await host.pass(vms, at: 1)
+        try host.request("web.yaml", two)
+        try await host.pass(vms, at: 2)
+        #expect(try host.status("web")?.phase == .ready)
         try await check("e2fsck", ["-f", "-n", host.path("web/data-pgdata.raw").string])
+        #expect(try FileStatus.of(host.path("web/cow.raw")) == cow)
+    }
+
+    @Test("grow once nobody holds a lock on the disk itself, be it another than the writable one")
+    func growWhileHeld() async throws {
+        let (host, vms) = try await host()
+        try host.request("web.yaml", two)
+        try await host.pass(vms)
+        let holder = try host.hypervisor(on: "web", disk: "data-pgdata.raw")
+        try host.request("web.yaml", two.replacing("32MiB", with: "48MiB"))
+        for second in 1...2 {
+            try await host.pass(vms, at: Int64(second))
+            let status = try #require(try host.status("web"))
+            #expect(status.phase == .waiting)
+            #expect(status.reason == .diskGrows)
+            #expect(status.message.contains("data-pgdata.raw"))
+            #expect(try FileStatus.of(host.path("web/data-pgdata.raw"))?.size == 32 << 20)
+        }
+        try holder.unlock()
+        try await host.pass(vms, at: 3)
+        #expect(try host.status("web")?.phase == .ready)
+        #expect(try FileStatus.of(host.path("web/data-pgdata.raw"))?.size == 48 << 20)
+        #expect(try await host.pass(vms, at: 4).isEmpty)
     }
 
     @Test("grow with the request once no hypervisor holds them")
@@ -91,19 +146,5 @@ struct DataDiskTests {
         #expect(try host.status("web")?.phase == .ready)
         #expect(try FileStatus.of(host.path("web/data-pgdata.raw"))?.size == 48 << 20)
         #expect(try await host.pass(vms, at: 3).isEmpty)
-    }
-
-    @Test("retire and come back with their VM")
-    func retire() async throws {
-        let (host, vms) = try await host()
-        try host.request("web.yaml", two)
-        try await host.pass(vms)
-        try host.removeRequest("web.yaml")
-        try await host.pass(vms, at: 100)
-        try await host.pass(vms, at: 160)
-        let folder = try #require(try host.retiredFolders().first)
-        #expect(try FileStatus.of(host.path(".retired/\(folder)/data-pgdata.raw")) != nil)
-        _ = try await vms.restore("web", now: TestHost.time(200))
-        #expect(try FileStatus.of(host.path("web/data-pgdata.raw")) != nil)
     }
 }

@@ -97,11 +97,16 @@ struct QuietTests {
         #expect(try host.status("web")?.running == false)
     }
 
-    @Test("but a data disk that was removed is made again")
+    @Test("but a data disk that was removed is told of, and so is its return")
     func dataDisk() async throws {
-        try Directory.unlink(host.path("web/data-pg.raw"))
+        let disk = host.path("web/data-pg.raw"), aside = host.path("web/aside")
+        try Directory.rename(disk, to: aside)
         #expect(try await pass().map(\.name) == ["web"])
-        #expect(try FileStatus.of(host.path("web/data-pg.raw")) != nil)
+        #expect(try host.status("web")?.reason == .diskMissing)
+        #expect(try FileStatus.of(disk) == nil)
+        try Directory.rename(aside, to: disk)
+        try await pass()
+        #expect(try host.status("web")?.phase == .ready)
     }
 
     @Test("but an image that its reference no longer means is told of, whoever moved it")

@@ -128,8 +128,8 @@ struct WritableDiskTests {
     @Test("leaves what a killed process left behind to the next attempt, but not what is being made now")
     func sweeps() async throws {
         let fixture = try SnapshotsFixture()
-        let dead = try fixture.folder.write("half", to: "vms/web/.cow.raw.making.1.tmp")
-        let live = try fixture.folder.write("half", to: "vms/web/.cow.raw.making.2.tmp")
+        let dead = try fixture.folder.write("half", to: "vms/web/.cow.raw.1.1.tmp")
+        let live = try fixture.folder.write("half", to: "vms/web/.cow.raw.1.2.tmp")
         let owner = try File(live, .readWrite)
         #expect(try owner.tryLock())
         _ = try await fixture.snapshots.prepare(

@@ -17,6 +17,16 @@ public struct HypervisorCheck {
         return check.found
     }
 
+    /// The same for a config that lies where a hypervisor may take it: what it names is there as well.
+    public static func problems(ofPublished bytes: [UInt8]) -> [String] {
+        let found = problems(bytes)
+        guard let value = try? JSONSerialization.jsonObject(with: Data(bytes)), let config = value as? Object
+        else {
+            return found
+        }
+        return found + FilesCheck(config).problems
+    }
+
     private typealias Object = [String: Any]
     private let config: Object
     private var found: [String] = []

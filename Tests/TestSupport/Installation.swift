@@ -28,9 +28,11 @@ public struct Installation: Sendable {
         ["--config", folder.appending("config.yaml").string, "--root", root.string]
     }
 
-    /// Runs a subcommand to its end.
+    /// Runs a subcommand to its end. What an agent published is checked after it.
     public func slipway(_ arguments: String...) async throws -> CommandResult {
-        try await run(program.string, arguments + options)
+        let result = try await run(program.string, arguments + options)
+        if arguments.first == "agent" { try checkConfigs() }
+        return result
     }
 
     /// Runs a subcommand that has to succeed and decodes what it printed.
@@ -38,7 +40,7 @@ public struct Installation: Sendable {
         try Self.object(try await check(program.string, arguments + options + ["-o", "json"]).utf8)
     }
 
-    /// Runs the agent while `body` does.
+    /// Runs the agent while `body` does. What it published is checked after it.
     public func withAgent<Success: Sendable>(
         _ body: @escaping @Sendable () async throws -> Success
     ) async throws -> Success {
@@ -52,7 +54,9 @@ public struct Installation: Sendable {
             group.addTask { try await body() }
             defer { group.cancelAll() }
             while let result = try await group.next() {
-                if let result { return result }
+                guard let result else { continue }
+                try checkConfigs()
+                return result
             }
             throw CancellationError()
         }
@@ -83,6 +87,28 @@ public struct Installation: Sendable {
     public func document(_ path: String) throws -> [String: Any]? {
         guard let bytes = try AtomicFile.read(root.pushing(FilePath(path))) else { return nil }
         return try Self.object(bytes)
+    }
+
+    /// The config that an agent published of a VM; nil while there is none.
+    ///
+    /// - Throws: what Cloud Hypervisor, or a guest of the contract, would have against it.
+    public func config(of vm: String) throws -> [String: Any]? {
+        let place = "vms/\(vm)/config.json"
+        guard let bytes = try AtomicFile.read(root.pushing(FilePath(place))) else { return nil }
+        let problems = HypervisorCheck.problems(ofPublished: bytes)
+        guard problems.isEmpty else {
+            throw CommandFailure(description: "\(place): \(problems.joined(separator: "; "))")
+        }
+        return try Self.object(bytes)
+    }
+
+    /// Checks all configs that lie there.
+    private func checkConfigs() throws {
+        let vms = root.appending("vms")
+        guard try FileStatus.of(vms) != nil else { return }
+        for name in try Directory.names(in: vms).map(\.string) where !name.hasPrefix(".") {
+            _ = try config(of: name)
+        }
     }
 
     /// The names of all files below a folder of the root.

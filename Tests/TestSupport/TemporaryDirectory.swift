@@ -11,9 +11,13 @@ public final class TemporaryDirectory: Sendable {
     public let path: FilePath
 
     /// Creates an empty folder.
-    public init(_ label: String = "test") throws {
+    ///
+    /// - Parameter place: where, if not at the usual place.
+    public init(_ label: String = "test", in place: FilePath? = nil) throws {
         let base = getenv("SLIPWAY_TEST_TMP").map { String(cString: $0) } ?? "/var/tmp"
-        path = FilePath(base).appending("slipway-\(label)-\(getpid())-\(UInt64.random(in: 0 ... .max))")
+        path = (place ?? FilePath(base)).appending(
+            "slipway-\(label)-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        )
         try Directory.create(path, permissions: FilePermissions(rawValue: 0o700))
     }
 

@@ -1,5 +1,4 @@
 import FoundationEssentials
-import Glibc
 import Host
 import Logging
 import OCI
@@ -49,16 +48,12 @@ actor ReceiptFolder {
         var removed = false
     }
 
-    /// Removes what processes left that were killed while they wrote a receipt (see `AtomicFile`).
+    /// Removes what processes left that were killed while they wrote a receipt.
     func sweep() async throws {
         let path = path
         try await onThread(named: "receipts") { _ in
             guard try FileStatus.of(path) != nil else { return }
-            let own = ".\(getpid())."
-            for name in try Directory.names(in: path).map(\.string)
-            where name.hasPrefix(".") && name.hasSuffix(".tmp") && !name.contains(own) {
-                try Directory.unlink(path.appending(name))
-            }
+            try TemporaryFile.sweep(path)
         }
     }
 

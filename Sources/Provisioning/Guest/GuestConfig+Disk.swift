@@ -2,7 +2,6 @@ import Documents
 import EROFS
 import Host
 import OCI
-import Snapshots
 import SystemPackage
 
 extension GuestConfig {
@@ -47,9 +46,4 @@ extension GuestConfig {
             }
         }
     }
-}
-
-extension VMSettings {
-    /// Where a VM's disk `slipway` lies.
-    func guestDisk(of name: String) -> FilePath { folder(of: name).path.appending("slipway.erofs") }
 }

@@ -1,6 +1,8 @@
 import Documents
 import OCI
+import Snapshots
 import Store
+import SystemPackage
 
 /// What is said to people about VMs.
 enum Advice {
@@ -17,6 +19,16 @@ enum Advice {
         return
             "the store has no image localhost/\(reference) and no \(full.description); put it into the inbox, or "
             + "write the full name \(full.description) here to have it pulled"
+    }
+
+    static func noFolder(_ settings: VMSettings, isThere: Bool) -> String {
+        guard isThere else {
+            return
+                "the folder of VMs \(settings.vms) is not there, but VMs are bound; nothing is done about them"
+        }
+        return
+            "the folder of VMs \(settings.vms) is not the one that VMs are bound in, as when it is not mounted; nothing is "
+            + "done about them. Should they start anew there, make the empty file \(settings.identityFile)"
     }
 
     static func asking(_ reference: String) -> String {
@@ -43,6 +55,18 @@ enum Advice {
     static func unshrunkDisk(_ disk: VMObservation.DiskWish) -> String {
         "\(disk.member) is \(ByteCount.text(disk.wish)), but the disk has \(ByteCount.text(disk.size)); disks are "
             + "never shrunk"
+    }
+
+    static func missingDisks(_ disks: [WritableDisk]) -> String {
+        let names = disks.compactMap { $0.path.lastComponent?.string }.joined(separator: ", ")
+        return
+            "\(names) had been there and is gone, and an empty disk in its place would pass for it; put it back, start "
+            + "anew with `slipway vm reset`, or, for an empty data disk, take it out of the request for a moment"
+    }
+
+    static func remade(_ files: [String]) -> String {
+        "\(files.joined(separator: ", ")) had been removed or changed by hand, and \(files.count == 1 ? "was" : "were") "
+            + "made again"
     }
 
     static func grownDisk(_ disk: VMObservation.DiskWish) -> String {

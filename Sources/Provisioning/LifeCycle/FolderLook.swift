@@ -9,27 +9,32 @@ struct FolderLook: Sendable {
         var diskSize: UInt64?
         var dataDiskSizes: [String: UInt64] = [:]
         var isRunning = false
-        var config: FileIdentity?
+        var files = GeneratedFiles()
         /// Only where it was not known before.
         var status: VMStatus?
     }
 
     /// The folders of VMs, by name, without retired ones.
     var entries: [String: Entry] = [:]
+    /// Whether the folder of VMs is one that VMs were made in, and not the empty place where that is mounted.
+    var isIdentified = false
 
     /// Looks at all folders; nil when the folder of VMs is not there.
     ///
     /// - Parameters:
     ///   - known: VMs whose status need not be read.
+    ///   - rendered: what this process wrote of them.
     ///   - dataDisks: names of the data disks to look for, by VM.
     static func look(
         _ vms: FilePath,
         known: Set<String>,
+        rendered: [String: VMs.Rendered] = [:],
         dataDisks: [String: [String]] = [:]
     ) throws(FileError) -> FolderLook? {
         let folder: OpenFolder
         do { folder = try OpenFolder(vms) } catch  where error.errno == .noSuchFileOrDirectory { return nil }
         var look = FolderLook()
+        look.isIdentified = try folder.status(VMSettings.identityName) != nil
         let names = try folder.names()
         look.entries.reserveCapacity(names.count)
         for name in names where known.contains(name) || VMName.isValid(name) {
@@ -38,6 +43,7 @@ struct FolderLook: Sendable {
                 in: folder,
                 vms,
                 isKnown: known.contains(name),
+                written: rendered[name]?.files,
                 dataDisks: dataDisks[name] ?? []
             )
         }
@@ -50,6 +56,7 @@ struct FolderLook: Sendable {
         in folder: OpenFolder,
         _ vms: FilePath,
         isKnown: Bool,
+        written: GeneratedFiles?,
         dataDisks: [String]
     ) throws(FileError) -> Entry {
         var entry = Entry()
@@ -63,7 +70,7 @@ struct FolderLook: Sendable {
             }
             entry.dataDiskSizes[disk] = status.size
         }
-        entry.config = try folder.status("\(name)/config.json").map(FileIdentity.init)
+        entry.files = try GeneratedFiles(name, in: folder, written: written)
         if !isKnown { entry.status = try VMFolder(named: name, below: vms).readStatus(name: name) }
         return entry
     }

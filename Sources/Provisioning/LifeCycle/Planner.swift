@@ -219,8 +219,10 @@ struct Planner {
         let isCurrent =
             machine.rendered == inputs && machine.diskSize != nil && binding.request == step.file
             && binding.reference == request.image && binding.requestDigest == digest
-            && request.hasAllDataDisks(machine) && (growing == nil || machine.isRunning)
+            && request.hasAllDataDisks(machine) && machine.damaged.isEmpty
+            && (growing == nil || machine.isRunning)
         if !isCurrent { step.action = .render }
+        if machine.rendered == inputs { step.damaged = machine.damaged }
     }
 
     /// A VM whose request is gone.

@@ -42,9 +42,11 @@ struct PreparedVM: Sendable {
 struct WrittenVM: Sendable {
     /// What is said of it now.
     var status: VMStatus
-    /// Its config as a file, to be known again.
-    var config: FileIdentity?
+    /// Its generated files, to be known again.
+    var files: GeneratedFiles?
     /// Disks that are new, and those that were made longer.
     var made: [WritableDisk] = []
     var grown: [WritableDisk] = []
+    /// Names of generated files that had been removed or changed, and were made again.
+    var remade: [String] = []
 }

@@ -56,7 +56,7 @@ struct VMCollector: Module {
             do {
                 let locks = try settings.folder(of: record.name).lockDisks()
                 defer { withExtendedLifetime(locks) {} }
-                try Directory.removeTree(settings.folder(of: record.name).path)
+                try DeletedFolders(vms: settings.vms).take(settings.folder(of: record.name))
             } catch let error as SnapshotError {
                 guard case .inUse = error else { throw error }
                 logger.warning(
@@ -66,6 +66,9 @@ struct VMCollector: Module {
                 continue
             }
             try await store.removeVM(record.name)
+            try await onThread(named: "vm delete") { [vms = settings.vms] _ in
+                try DeletedFolders(vms: vms).empty()
+            }
             logger.info("collected a retired VM", metadata: ["vm": "\(record.name)"])
             collected.append(Collected(candidate: candidate, bytes: candidate.bytes))
         }

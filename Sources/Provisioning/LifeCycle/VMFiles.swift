@@ -7,7 +7,8 @@ import SystemPackage
 /// The files that Slipway writes into a VM's folder beside its disks.
 extension VMFolder {
     /// The config.
-    var config: FilePath { path.appending("config.json") }
+    var config: FilePath { path.appending(Self.configName) }
+    static let configName = "config.json"
     /// What is said of the VM.
     var status: FilePath { path.appending("status.json") }
 
@@ -18,7 +19,11 @@ extension VMFolder {
     var serialSocket: FilePath { path.appending("serial.sock") }
     var vsockSocket: FilePath { path.appending("vsock.sock") }
     /// What cloud-init reads: ISO 9660 with user data.
-    var seed: FilePath { path.appending("cidata.iso") }
+    var seed: FilePath { path.appending(Self.seedName) }
+    static let seedName = "cidata.iso"
+    /// The disk `slipway`, which tells the guest what it runs.
+    var guestDisk: FilePath { path.appending(Self.guestDiskName) }
+    static let guestDiskName = "slipway.erofs"
     /// What tells cloud-init whether it runs for the first time; goes where the disks go.
     var instanceID: FilePath { path.appending(".instance-id") }
 

@@ -33,8 +33,10 @@ public struct VMObservation: Sendable, Hashable {
         public var isRunning = false
         /// What `status.json` says, as last read or written.
         public var status: VMStatus?
-        /// What the config was rendered from; nil when there is none, or when it was not this process that wrote it.
+        /// What the config was rendered from; nil when it was not this process that wrote it.
         public var rendered: Inputs?
+        /// The names of generated files that were removed or changed since.
+        public var damaged: [String] = []
         /// Inputs from which no config could be made, and why; trying them again would end the same.
         public var refused: Refusal?
 

@@ -48,6 +48,8 @@ public struct VMPlan: Sendable, Hashable, Codable {
         public var wanted: Digest?
         /// What may keep it from booting; nil to leave what was said.
         public var warnings: [String]?
+        /// Names of its generated files that were removed or changed since they were written.
+        public var damaged: [String] = []
         /// When something is due without anything changing, on the store's clock.
         public var due: StoreTime?
     }

@@ -46,16 +46,11 @@ struct VMWriter: Sendable {
         var written = WrittenVM(status: vm.status)
         written.status.running = try folder.isRunning()
         if let machine = vm.machine {
+            // What has a config had all its disks.
+            if vm.step.action == .render { try VMDisks.requireKept(machine.wishes, in: folder) }
             written.made = try machine.disks.stage(in: files)
-            written.grown = try grow(machine.wishes, except: written.made)
-            if var seed = machine.seed {
-                seed.instanceID = try instanceID(in: folder, files)
-                try files.add(seed.image(), to: folder.seed, permissions: settings.permissions)
-            }
-            if let disk = machine.guestDisk {
-                try files.add(disk, to: settings.guestDisk(of: vm.name), permissions: settings.permissions)
-            }
-            try files.add(machine.config, to: folder.config, permissions: settings.permissions)
+            try VMDisks.grow(machine.wishes, &written)
+            try stage(machine, in: folder, files, vm.step.damaged, &written)
         }
         if let last = vm.lastStatus, written.status.saysTheSame(as: last),
             try FileStatus.of(folder.status) != nil
@@ -72,6 +67,31 @@ struct VMWriter: Sendable {
         return written
     }
 
+    /// Stages what the machine boots with, the config last.
+    ///
+    /// - Parameter damaged: names of files that are not as they were written.
+    private func stage(
+        _ machine: PreparedVM.Machine,
+        in folder: VMFolder,
+        _ files: StagedFiles,
+        _ damaged: [String],
+        _ written: inout WrittenVM
+    ) throws {
+        func add(_ bytes: [UInt8], _ path: FilePath) throws {
+            guard try files.add(bytes, to: path, permissions: settings.permissions),
+                let name = path.lastComponent?.string, damaged.contains(name)
+            else { return }
+            written.remade.append(name)
+        }
+        if var seed = machine.seed {
+            seed.instanceID = try instanceID(in: folder, files)
+            try add(seed.image(), folder.seed)
+        }
+        if let disk = machine.guestDisk { try add(disk, folder.guestDisk) }
+        try add(machine.config, folder.config)
+        if !written.remade.isEmpty { written.status.warnings.append(Advice.remade(written.remade)) }
+    }
+
     /// What is left to do once the names are given.
     private func finish(_ vm: PreparedVM, _ written: WrittenVM, _ taken: [FilePath]) throws -> WrittenVM {
         var written = written
@@ -80,30 +100,9 @@ struct VMWriter: Sendable {
         let folder = settings.folder(of: vm.name)
         // Nothing names the old user data any more, and it may hold secrets.
         if machine.seed == nil { try Directory.unlink(folder.seed) }
-        if machine.guestDisk == nil { try Directory.unlink(settings.guestDisk(of: vm.name)) }
-        written.config = try FileStatus.of(folder.config).map(FileIdentity.init)
+        if machine.guestDisk == nil { try Directory.unlink(folder.guestDisk) }
+        written.files = try GeneratedFiles(in: folder)
         return written
-    }
-
-    /// Makes disks longer that the request wants larger, unless a hypervisor runs on them. What is on them is the
-    /// guest's: only the guest enlarges its file system, and the host never reads one that a guest wrote.
-    private func grow(_ wishes: [WritableDisk], except made: [WritableDisk]) throws -> [WritableDisk] {
-        var grown: [WritableDisk] = []
-        for wish in wishes where !made.contains(wish) {
-            let size = WritableDisk.actualSize(for: wish.size)
-            guard let status = try FileStatus.of(wish.path), status.kind == .regular, status.size < size
-            else {
-                continue
-            }
-            let file = try File(wish.path, .readWrite, options: [.noFollow, .nonBlocking])
-            // Whoever took it meanwhile keeps its size; the next pass says so.
-            guard try file.tryLock() else { continue }
-            try file.truncate(to: size)
-            try file.synchronize()
-            try file.unlock()
-            grown.append(wish)
-        }
-        return grown
     }
 
     /// The instance's id, which lies beside the disks and goes where they go: fresh disks are a fresh instance.

@@ -25,7 +25,7 @@ extension VMs {
             let batch = rest.prefix(Self.stepsPerLock)
             rest = rest.dropFirst(batch.count)
             do {
-                let lock = try await VMsLock.acquire(settings.vms)
+                let lock = try await lock()
                 defer { withExtendedLifetime(lock) {} }
                 outcomes += try await perform(batch, now: plan.now)
             } catch {
@@ -97,7 +97,9 @@ extension VMs {
         step.reason = problem.reason
         step.message = problem.message
         if [.retire, .delete].contains(step.action) { step.phase = .retiring }
-        let level: Logger.Level = problem.reason == .layersMerging ? .info : .warning
+        let last = statuses[step.name]
+        let isNews = last?.reason != problem.reason || last?.message != problem.message
+        let level: Logger.Level = isNews ? problem.reason == .layersMerging ? .info : .warning : .debug
         logger.log(
             level: level,
             "a VM could not be brought to its request",

@@ -96,7 +96,7 @@ extension VMs {
     }
 
     private func underLock(_ body: () async throws -> Void) async throws {
-        let lock = try await VMsLock.acquire(settings.vms)
+        let lock = try await lock()
         try await body()
         withExtendedLifetime(lock) {}
     }

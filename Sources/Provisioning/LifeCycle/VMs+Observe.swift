@@ -12,6 +12,8 @@ struct VMsLook: Equatable {
     var bindings: [VMRecord]
     /// Nil where the folder of VMs is not there.
     var entries: [String: FolderLook.Entry]?
+    /// Whether VMs were made in that folder.
+    var isIdentified = false
     var images: [String: VMObservation.ImageState]
     var pulls: [String: PullStanding]
     /// What the process itself knows, as a count of its changes.
@@ -73,10 +75,12 @@ extension VMs {
         let dataDisks = isSame ? knownDataDisks : Self.dataDisks(look.files)
         let references = isSame ? knownReferences : Set(look.files.compactMap(\.request?.image))
         (knownDataDisks, knownReferences) = (dataDisks, references)
-        let (vms, known) = (settings.vms, Set(statuses.keys))
-        look.entries = try await onThread(named: "vm folders") { _ in
-            try FolderLook.look(vms, known: known, dataDisks: dataDisks)?.entries
+        let (vms, known, rendered) = (settings.vms, Set(statuses.keys), rendered)
+        let folders = try await onThread(named: "vm folders") { _ in
+            try FolderLook.look(vms, known: known, rendered: rendered, dataDisks: dataDisks)
         }
+        look.entries = folders?.entries
+        look.isIdentified = folders?.isIdentified ?? false
         for reference in references { look.images[reference] = await state(of: reference) }
         look.changes = changes
         lastLook = look
@@ -98,9 +102,8 @@ extension VMs {
         world.unavailable = look.unavailable
         world.bindings = look.bindings
         world.images = look.images
-        if look.entries == nil, world.bindings.contains(where: { !$0.isRetired }) {
-            world.unavailable =
-                "the folder of VMs \(settings.vms) is not there, but VMs are bound; nothing is done about them"
+        if !look.isIdentified, world.bindings.contains(where: { !$0.isRetired }) {
+            world.unavailable = Advice.noFolder(settings, isThere: look.entries != nil)
         }
         let entries = look.entries ?? [:]
         for (name, entry) in entries { world.machines[name] = machine(name, entry) }
@@ -113,7 +116,7 @@ extension VMs {
         let active = Set(world.bindings.filter { !$0.isRetired }.map(\.name))
         for record in world.bindings {
             guard let former = record.formerName, !active.contains(former), let entry = entries[former],
-                entry.diskSize != nil || entry.config != nil,
+                entry.diskSize != nil || entry.files.config != nil,
                 try FileStatus.of(settings.folder(of: record.name).path) == nil
             else { continue }
             world.halfRetired.append(record)
@@ -138,8 +141,9 @@ extension VMs {
         machine.isRunning = entry.isRunning
         machine.status = statuses[name]
         machine.refused = refused[name]
-        if let config = entry.config, let rendered = rendered[name], rendered.config == config {
+        if let rendered = rendered[name] {
             machine.rendered = rendered.inputs
+            machine.damaged = entry.files.damaged(since: rendered.files)
         }
         return machine
     }
@@ -193,7 +197,8 @@ extension VMs {
         world.files.append(file)
         // What is half retired is for a whole pass.
         guard base.halfRetired.isEmpty else { return nil }
-        let (vms, known) = (settings.vms, names.filter { statuses[$0] != nil })
+        let (vms, rendered) = (settings.vms, rendered)
+        let known = names.filter { statuses[$0] != nil }
         let dataDisks = Self.dataDisks(world.files)
         let entries = try await onThread(named: "vm folder") { _ in
             let folder = try OpenFolder(vms)
@@ -205,6 +210,7 @@ extension VMs {
                     in: folder,
                     vms,
                     isKnown: known.contains(name),
+                    written: rendered[name]?.files,
                     dataDisks: dataDisks[name] ?? []
                 )
             }

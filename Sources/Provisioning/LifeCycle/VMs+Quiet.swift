@@ -26,6 +26,7 @@ extension VMs {
     ///
     /// - Returns: what was done.
     public func reconcile(now: StoreTime) async throws -> [VMOutcome] {
+        try await sweepLeftovers()
         // Taken first: what changes from here on shows in the next one.
         let glance = try await glance()
         if finished.isEmpty, let glance, glance == quiet?.glance { return [] }
@@ -56,7 +57,7 @@ extension VMs {
             var files = FolderFingerprint()
             do throws(FileError) {
                 try files.add(settings.requests)
-                try files.addFolders(in: settings.vms, file: "config.json", disk: "cow.raw")
+                try files.addFolders(in: settings.vms, files: GeneratedFiles.names, disk: "cow.raw")
                 try files.addDisks(dataDisks, in: settings.vms)
             } catch { return nil }
             return files

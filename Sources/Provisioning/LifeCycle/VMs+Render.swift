@@ -114,8 +114,14 @@ extension VMs {
                 )
             }
         }
+        if !written.remade.isEmpty {
+            logger.warning(
+                "made files of a VM again that somebody removed or changed",
+                metadata: ["vm": "\(vm.name)", "files": "\(written.remade.joined(separator: ", "))"]
+            )
+        }
         guard let machine = vm.machine else { return }
-        rendered[vm.name] = written.config.map { Rendered(inputs: machine.inputs, config: $0) }
+        rendered[vm.name] = written.files.map { Rendered(inputs: machine.inputs, files: $0) }
     }
 
     /// The config that a request leads to, on the layers it is bound to or else on what its image is now. What cannot
@@ -257,7 +263,7 @@ extension VMs {
     }
 
     private func readIdentity() throws -> String {
-        let path = settings.vms.appending(".identity")
+        let path = settings.identityFile
         if let bytes = try AtomicFile.read(path, limit: 4096), !bytes.isEmpty {
             return String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
         }

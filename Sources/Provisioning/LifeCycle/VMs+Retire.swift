@@ -24,14 +24,17 @@ extension VMs {
         logger.warning("retired a VM", metadata: ["vm": "\(binding.name)", "as": "\(retired.name)"])
     }
 
-    /// Deletes a VM: first its folder, then the binding, which makes a crash in between begin again.
+    /// Deletes a VM: its folder leaves its place, then the binding goes, which makes a crash in between begin again, then
+    /// what the folder holds.
     func delete(_ binding: VMRecord) async throws {
         let vmFolder = settings.folder(of: binding.name)
         let locks = try vmFolder.lockDisks()
         defer { withExtendedLifetime(locks) {} }
         forgetState(of: binding.name)
-        try await onThread(named: "vm delete") { _ in try Directory.removeTree(vmFolder.path) }
+        let deleted = DeletedFolders(vms: settings.vms)
+        try deleted.take(vmFolder)
         try await store.removeVM(binding.name)
+        try await onThread(named: "vm delete") { _ in try deleted.empty() }
         logger.warning("deleted a VM", metadata: ["vm": "\(binding.name)"])
     }
 

@@ -27,7 +27,7 @@ public actor VMs {
     var finished: [(name: String, isComplete: Bool, time: Int64)] = []
     /// What was said last of every VM.
     var statuses: [String: VMStatus] = [:] { didSet { changes += 1 } }
-    /// Configs that this process wrote: what they were made from, and the file as it was then.
+    /// Configs that this process wrote: what they were made from, and the files as they were then.
     var rendered: [String: Rendered] = [:] { didSet { changes += 1 } }
     /// Inputs that no config can be made from.
     var refused: [String: VMObservation.Refusal] = [:] { didSet { changes += 1 } }
@@ -45,6 +45,8 @@ public actor VMs {
     var lastPlan: VMPlan?
     var settlesAt: Int64?
     var pulls: [String: PullStanding] = [:]
+    /// Whether what killed processes left was removed.
+    var hasSwept = false
     /// How often what this process knows beside the world changed.
     var changes = 0
     /// What the requests of the last look name.
@@ -55,7 +57,7 @@ public actor VMs {
 
     struct Rendered: Sendable {
         var inputs: VMObservation.Inputs
-        var config: FileIdentity
+        var files: GeneratedFiles
     }
 
     /// Creates a value that has seen nothing yet.

@@ -52,6 +52,8 @@ public enum VMReason: String, Sendable, Hashable, Codable, CaseIterable {
     case pathNotAllowed
     /// Its folder holds a disk of which nobody knows the layers it was made on.
     case diskUnbound
+    /// A disk is gone that its config names: an empty one would pass for it, so none is made.
+    case diskMissing
     /// The request wants a larger disk than there is: it grows once no hypervisor runs on it.
     case diskGrows
     /// The layers are being merged into one disk.
@@ -68,7 +70,7 @@ extension VMReason {
             .diskGrows,
             .layersMerging:
             .waiting
-        case .imageMoved, .imageChanged, .diskUnbound, .running: .held
+        case .imageMoved, .imageChanged, .diskUnbound, .diskMissing, .running: .held
         case .requestGone: .retiring
         case .rendered: .ready
         case .requestInvalid, .requestUnreadable, .nameTaken, .bootInvalid, .bootProfileUnknown,

@@ -167,9 +167,9 @@ final class TestHost: Sendable {
         return try FileStatus.of(path) == nil ? [] : Directory.names(in: path).map(\.string).sorted()
     }
 
-    /// A lock on a VM's disk as a hypervisor holds it, until it is unlocked.
-    func hypervisor(on name: String) throws -> File {
-        let file = try File(settings.folder(of: name).writableDisk, .readWrite)
+    /// A lock on one of a VM's disks as a hypervisor holds it, until it is unlocked.
+    func hypervisor(on name: String, disk: String = "cow.raw") throws -> File {
+        let file = try File(settings.folder(of: name).path.appending(disk), .readWrite)
         // Nor does a lock go, of which such a program has a copy, before its exec.
         for _ in 0..<60_000 {
             if try file.tryLock() { return file }

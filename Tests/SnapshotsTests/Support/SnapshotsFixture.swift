@@ -12,8 +12,8 @@ struct SnapshotsFixture {
     let store: Store
     let snapshots: StoreSnapshotter
 
-    init(reserve: UInt64 = 0) throws {
-        folder = try TemporaryDirectory("snapshots")
+    init(reserve: UInt64 = 0, in place: FilePath? = nil) throws {
+        folder = try TemporaryDirectory("snapshots", in: place)
         store = try Store(layout: StoreLayout(root: folder.appending("store")))
         snapshots = StoreSnapshotter(
             store: store,
