@@ -80,7 +80,7 @@ struct BootTests {
         }
         let image = try await UmociImage(layers, config: ["--config.cmd=list-tree"])
         let machine = try await Machine.asked(for: image)
-        let disks = try machine.installation.document("vms/app/config.json")?["disks"] as? [Any]
+        let disks = try machine.installation.config(of: "app")?["disks"] as? [Any]
         #expect(disks?.count == 42)
         let console = try await machine.boot()
         #expect(try await GuestTree.differences(of: console, from: image.unpacked()) == [])

@@ -10,7 +10,7 @@ struct DiskTests {
     func merged() async throws {
         let image = try await UmociImage(try GuestTree.stack(), config: ["--config.cmd=list-tree"])
         let machine = try await Machine.asked(for: image, request: #", "layers": "merged""#)
-        let disks = try machine.installation.document("vms/app/config.json")?["disks"] as? [[String: Any]]
+        let disks = try machine.installation.config(of: "app")?["disks"] as? [[String: Any]]
         #expect(disks?.compactMap { $0["serial"] as? String }.sorted() == ["cow", "merged", "slipway"])
         let console = try await machine.boot()
         #expect(try await GuestTree.differences(of: console, from: image.unpacked()) == [])

@@ -15,13 +15,12 @@ struct Machine: Sendable {
     private let log: FilePath
     private let monitor: FilePath
 
-    /// Reads `vms/NAME/config.json`.
+    /// Reads `vms/NAME/config.json`, which has to be one that boots.
     init(_ name: String, of installation: Installation) throws {
         self.installation = installation
-        let place = "vms/\(name)/config.json"
-        guard let config = try installation.document(place) else {
+        guard let config = try installation.config(of: name) else {
             let status = try installation.document("vms/\(name)/status.json")
-            throw CommandFailure(description: "there is no \(place): \(status ?? [:])")
+            throw CommandFailure(description: "\(name) has no config: \(status ?? [:])")
         }
         let translation = Translation(config)
         log = FilePath(try translation.text("serial", "file"))

@@ -59,9 +59,39 @@ struct BadInputTests {
         try installation.drop(Array(text.utf8), into: "requests/vm.json")
         let result = try await installation.slipway("agent", "--once")
         #expect(result.status == 3, "\(result.errors)")
-        #expect(try installation.document("vms/vm/config.json") == nil)
+        #expect(try installation.config(of: "vm") == nil)
         let status = try await installation.slipway("status")
         #expect((status.output + result.errors).contains(reason))
+    }
+
+    @Test("an image for another processor is refused where it comes in, and both processors are named")
+    func otherArchitecture() async throws {
+        #if arch(x86_64)
+            let (own, other) = ("amd64", "arm64")
+        #else
+            let (own, other) = ("arm64", "amd64")
+        #endif
+        var tar = TarBuilder()
+        tar.addBootFiles()
+        let image = try await UmociImage([tar.finish()], config: ["--architecture=\(other)"])
+        let installation = try Installation()
+        try await check(
+            "cp",
+            [try await image.archive().string, installation.root.string + "/inbox/edge.tar"]
+        )
+        try installation.drop(Array(#"{ "image": "localhost/edge" }"#.utf8), into: "requests/vm.json")
+        #expect(try await installation.slipway("agent", "--once").status == 3)
+        let receipt = try #require(try installation.receipt("edge.tar"))
+        #expect(receipt["state"] as? String == "failed")
+        #expect(
+            (receipt["message"] as? String)?.contains(
+                "holds no image for linux/\(own), only for linux/\(other)"
+            ) == true,
+            "\(receipt)"
+        )
+        let status = try #require(try installation.document("vms/vm/status.json"))
+        #expect(status["reason"] as? String == "imageNotFound")
+        #expect(try installation.config(of: "vm") == nil)
     }
 
     @Test("of two new requests for one name neither gets it")
@@ -77,7 +107,7 @@ struct BadInputTests {
             )
         }
         #expect(try await installation.slipway("agent", "--once").status == 3)
-        #expect(try installation.document("vms/vm/config.json") == nil)
+        #expect(try installation.config(of: "vm") == nil)
         try Directory.unlink(installation.root.appending("requests/b.json"))
         let result = try await installation.slipway("agent", "--once")
         #expect(result.status == 0, "\(result.errors)")

@@ -54,7 +54,7 @@ struct FromTarToConfigTests {
         try installation.drop(request, into: "requests/web-1.json")
         let first = try await installation.slipway("agent", "--once")
         #expect(first.status == 0, "\(first.errors)")
-        let config = try #require(try installation.document("vms/web-1/config.json"))
+        let config = try #require(try installation.config(of: "web-1"))
         let disks = try #require(config["disks"] as? [[String: Any]])
         #expect(disks.compactMap { $0["serial"] as? String }.sorted() == ["cow", "layer0", "layer1"])
         #expect(disks.allSatisfy { $0["image_type"] as? String == "Raw" })
@@ -65,10 +65,12 @@ struct FromTarToConfigTests {
         )
         #expect(try installation.document("vms/web-1/status.json")?["phase"] as? String == "ready")
         #expect(try installation.document("receipts/inbox/web.image.json")?["state"] as? String == "done")
-        let before = try TreeListing(installation.root.appending("vms"))
+        let vm = installation.root.appending("vms/web-1")
+        let before = (try TreeListing(vm), try await installation.files(below: "vms"))
         let second = try await installation.slipway("agent", "--once")
         #expect(second.status == 0, "\(second.errors)")
-        #expect(try TreeListing(installation.root.appending("vms")).differences(from: before) == [])
+        #expect(try TreeListing(vm).differences(from: before.0) == [])
+        #expect(try await installation.files(below: "vms") == before.1)
     }
 
     @Test("the layers as the guest will overlay them are what umoci unpacks")
@@ -80,7 +82,7 @@ struct FromTarToConfigTests {
         let result = try await installation.slipway("agent", "--once")
         #expect(result.status == 0, "\(result.errors)")
         let disks = try #require(
-            try installation.document("vms/web-1/config.json")?["disks"] as? [[String: Any]]
+            try installation.config(of: "web-1")?["disks"] as? [[String: Any]]
         )
         let paths = disks.filter { $0["readonly"] as? Bool == true }
             .sorted { ($0["serial"] as? String ?? "") > ($1["serial"] as? String ?? "") }
@@ -116,7 +118,7 @@ struct FromTarToConfigTests {
                 try installation.document("vms/web-1/status.json")?["phase"] as? String == "waiting"
             }
             try dropImage(layers, into: installation)
-            try await eventually("the config") { try installation.document("vms/web-1/config.json") != nil }
+            try await eventually("the config") { try installation.config(of: "web-1") != nil }
             try await eventually("the other image") {
                 try installation.document("receipts/inbox/other.tar.json")?["state"] as? String == "done"
             }

@@ -46,7 +46,7 @@ struct QueueTests {
         #expect(receipt["state"] as? String == "done")
         #expect((receipt["layers"] as? [Any])?.count == layers.count)
         #expect(receipt["resolved"] as? String == receipt["digest"] as? String)
-        let config = try #require(try installation.document("vms/vm/config.json"))
+        let config = try #require(try installation.config(of: "vm"))
         #expect((config["disks"] as? [Any])?.count == layers.count + 1)
 
         let count = try registry.requests().count
@@ -78,7 +78,7 @@ struct QueueTests {
         let result = try await installation.slipway("agent", "--once")
         #expect(result.status == 3)
         for vm in ["one", "two"] {
-            #expect(try installation.document("vms/\(vm)/config.json") != nil, "\(vm): \(result.errors)")
+            #expect(try installation.config(of: vm) != nil, "\(vm): \(result.errors)")
         }
         for vm in ["never", "short"] {
             #expect(try installation.document("vms/\(vm)/status.json")?["phase"] as? String == "waiting")
