@@ -9,7 +9,7 @@ build_packages=(
 # What the tests need besides.
 test_packages=(
     apache2-utils attr buildah bzip2 curl docker-registry gzip libarchive-tools lz4 mmdebstrap openssl python3 rsync skopeo
-    python3-prometheus-client strace tar umoci xz-utils zstd qemu-system-x86 busybox-static shellcheck cpio kmod systemd
+    python3-prometheus-client strace tar umoci xfsprogs xz-utils zstd qemu-system-x86 busybox-static shellcheck cpio kmod systemd
 )
 
 # need_packages NAME...: installs those that are not there. Quiet and without a network where nothing is missing.

@@ -61,6 +61,28 @@ public final class KernelMount: Sendable {
         return mount
     }
 
+    /// A file system that a store may lie on.
+    public enum StoreFileSystem: String, Sendable, CaseIterable {
+        /// Files can share their blocks.
+        case xfs
+        /// They cannot.
+        case ext4
+    }
+
+    /// An empty file system, writable, on a disk of a size in bytes that takes only what is written.
+    public static func made(_ kind: StoreFileSystem, size: UInt64 = 512 << 20) async throws -> KernelMount {
+        let mount = KernelMount(scratch: try TemporaryDirectory(kind.rawValue))
+        try Directory.create(mount.path)
+        let disk = mount.scratch.appending("disk")
+        try File(disk, .writeOnly, options: [.create, .exclusiveCreate]).truncate(to: size)
+        switch kind {
+        case .xfs: try await check("mkfs.xfs", ["-q", "-m", "reflink=1", disk.string])
+        case .ext4: try await check("mke2fs", ["-q", "-F", "-t", "ext4", disk.string])
+        }
+        try await check("mount", ["-t", kind.rawValue, "-o", "loop", disk.string, mount.path.string])
+        return mount
+    }
+
     /// A tmpfs of a size in bytes: a disk that is soon full.
     public static func tmpfs(size: Int) throws -> KernelMount {
         let mount = KernelMount(scratch: try TemporaryDirectory("tmpfs"))

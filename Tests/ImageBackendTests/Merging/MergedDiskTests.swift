@@ -72,6 +72,34 @@ struct MergedDiskTests {
         withExtendedLifetime(mount) {}
     }
 
+    @Test(
+        "shares the blocks of its layers where the file system can, and is the same bytes where it cannot",
+        arguments: KernelMount.StoreFileSystem.allCases
+    )
+    func shared(kind: KernelMount.StoreFileSystem) async throws {
+        let mount = try await KernelMount.made(kind)
+        let test = try TestBackend(at: mount.path.appending("store"), compression: .none)
+        let layers = ["first", "second"].map { name in
+            archive { tar in
+                var random = SeededRandom(UInt64(name.utf8.count))
+                tar.add(
+                    name,
+                    content: (0..<1 << 20).map { _ in UInt8.random(in: 0 ... .max, using: &random) }
+                )
+            }
+        }
+        let image = try await test.importing("a", layers[0], layers[1])
+        let disk = try await Self.disk(test, image)
+        let extents = try await FileExtents(of: disk.storage.path)
+        switch kind {
+        case .xfs: #expect(extents.shared >= 2 << 20, "\(extents)")
+        case .ext4: #expect(extents.shared == 0 && extents.mapped >= 2 << 20, "\(extents)")
+        }
+        let usual = try TestBackend(compression: .none)
+        let same = try await Self.disk(usual, try await usual.importing("a", layers[0], layers[1]))
+        #expect(try Self.digest(disk) == Self.digest(same))
+    }
+
     @Test("is the same in every store, and lies where the design says")
     func deterministic() async throws {
         let (one, two) = (try TestBackend(), try TestBackend())
