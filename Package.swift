@@ -187,6 +187,7 @@ let package = Package(
             .testTarget(
                 name: "BootTests",
                 dependencies: ["slipway", "Documents", "TestSupport", "Host", "OCI", system, subprocess],
+                exclude: ["Support/hypervisor_standin.py"],
                 swiftSettings: settings
             ),
             .testTarget(
