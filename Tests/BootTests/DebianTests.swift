@@ -41,6 +41,12 @@ struct DebianTests {
             dpkg --verify libc6 coreutils dpkg systemd | grep -v ' /usr/share/doc/' && echo PROOF files are damaged
             echo boot >> /var/lib/boots
             echo "PROOF boots $(wc -l < /var/lib/boots)"
+            echo boot >> /srv/data/boots
+            echo "PROOF boots on data $(wc -l < /srv/data/boots)"
+            # What a file system of the size has for files, in MiB.
+            for folder in / /srv/data; do
+                echo "PROOF size of $folder $(($(stat -f -c '%b * %S' "$folder") >> 20))"
+            done
 
             """,
             mode: 0o755
@@ -48,7 +54,26 @@ struct DebianTests {
         return tar.finish()
     }
 
-    @Test("Debian, from dropped tars to systemd; its packages are whole, and what it writes stays")
+    private func request(disk: String, data: String) -> [UInt8] {
+        Array(
+            """
+            { "image": "localhost/demo", "memory": "512MiB", "disk": { "size": "\(disk)" }, "hostname": "shown-1",
+              "dataDisks": [{ "name": "data", "size": "\(data)", "mount": "/srv/data" }],
+              "kernel": { "args": "quiet mitigations=off" } }
+            """.utf8
+        )
+    }
+
+    /// What the guest said of a folder's size, in MiB.
+    private func size(of folder: String, on console: String) throws -> Int {
+        let words = "PROOF size of \(folder) "
+        let line = console.split(separator: "\n").first { $0.hasPrefix(words) }
+        return try #require(line.flatMap { Int($0.dropFirst(words.count)) }, "\(console)")
+    }
+
+    @Test(
+        "Debian, from dropped tars to systemd; its packages are whole, what it writes stays, and its disks grow in it"
+    )
     func debian() async throws {
         let installation = try Installation()
         let image = installation.folder.appending("demo.image")
@@ -56,15 +81,7 @@ struct DebianTests {
         try await check(GenericInitramfs.contrib.appending("demo-image").string, [image.string])
         try installation.folder.write(proof, to: "demo.image/20-proof.tar")
         try Directory.rename(image, to: installation.root.appending("inbox/demo.image"))
-        try installation.drop(
-            Array(
-                """
-                { "image": "localhost/demo", "memory": "512MiB", "disk": { "size": "1GiB" }, "hostname": "shown-1",
-                  "kernel": { "args": "quiet mitigations=off" } }
-                """.utf8
-            ),
-            into: "requests/demo.json"
-        )
+        try installation.drop(request(disk: "256MiB", data: "64MiB"), into: "requests/demo.json")
         let agent = try await installation.slipway("agent", "--once")
         try #require(agent.status == 0, "\(agent.errors)")
         // Nothing is found to be wrong with what does boot.
@@ -73,11 +90,21 @@ struct DebianTests {
         let first = try await machine.boot()
         for line in [
             "init systemd", "motd Stocked by Slipway.", "hostname shown-1", "issue.net is deleted", "docs 0",
-            "modes 1777 755 700", "boots 1",
+            "modes 1777 755 700", "boots 1", "boots on data 1",
         ] {
             #expect(first.contains("PROOF \(line)\n"), "PROOF \(line) is not in:\n\(first)")
         }
         #expect(!first.contains("PROOF files are damaged"), "\(first)")
-        #expect(try await machine.boot().contains("PROOF boots 2\n"))
+        #expect(try (150..<256).contains(size(of: "/", on: first)))
+        #expect(try (30..<64).contains(size(of: "/srv/data", on: first)))
+
+        try installation.drop(request(disk: "1GiB", data: "512MiB"), into: "requests/demo.json")
+        let later = try await installation.slipway("agent", "--once")
+        try #require(later.status == 0, "\(later.errors)")
+        let second = try await machine.boot()
+        #expect(second.contains("PROOF boots 2\n"), "\(second)")
+        #expect(second.contains("PROOF boots on data 2\n"), "\(second)")
+        #expect(try (900..<1024).contains(size(of: "/", on: second)), "\(second)")
+        #expect(try (400..<512).contains(size(of: "/srv/data", on: second)), "\(second)")
     }
 }
